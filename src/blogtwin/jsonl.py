@@ -1,0 +1,63 @@
+"""JSONL files of records: one UTF-8 JSON object a line, read as a stream, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from blogtwin import atomic
+from blogtwin.errors import BrokenRecord, InputError
+
+R = TypeVar("R", bound=BaseModel)
+
+
+def lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    """Line numbers and objects of `path`; blank lines are passed over.
+
+    Raises InputError when there is no such file, BrokenRecord for a line that is no JSON object.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"{path} is not there", "check the path, or run the stage that writes it: blogtwin pipeline --help"
+        )
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            if not raw.strip():
+                continue
+            try:
+                value = json.loads(raw.decode("utf-8-sig"))
+            except UnicodeDecodeError as fault:
+                raise BrokenRecord(path, number, f"is not UTF-8: {fault.reason}", _MEND) from fault
+            except json.JSONDecodeError as fault:
+                raise BrokenRecord(path, number, f"is not JSON: {fault.msg} at column {fault.colno}", _MEND) from fault
+            if not isinstance(value, dict):
+                raise BrokenRecord(path, number, f"is a JSON {type(value).__name__}, not an object", _MEND)
+            yield number, value
+
+
+def read(path: Path, record: type[R]) -> Iterator[R]:
+    """The records of `path`, in order. Raises as `lines` does, and BrokenRecord for fields that do not fit."""
+    for number, value in lines(path):
+        try:
+            yield record.model_validate(value)
+        except ValidationError as fault:
+            first = fault.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise BrokenRecord(path, number, f"is no {record.__name__}: {field}: {first['msg']}", _MEND) from fault
+
+
+def write(path: Path, records: Iterable[BaseModel]) -> int:
+    """Replace `path` with one line a record; returns how many. Raises OutputError."""
+    count = 0
+    with atomic.open_text(path) as file:
+        for record in records:
+            file.write(record.model_dump_json() + "\n")
+            count += 1
+    return count
+
+
+_MEND = "mend or remove that line, or make the file again with the command that wrote it"

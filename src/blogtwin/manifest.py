@@ -1,0 +1,118 @@
+"""Manifests: what a stage read, with which settings, and what came out; written last, so it vouches for the whole.
+
+A stage describes itself as a Plan. `Plan.current()` says whether its outputs are what this plan would make again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from blogtwin import __version__, atomic
+from blogtwin.records import Record
+
+
+class FileStamp(Record):
+    """A file's content hash, with the size and time at which it was taken: unchanged ones need no second reading."""
+
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
+class Manifest(Record):
+    """Beside each stage's output."""
+
+    stage: str
+    version: str
+    settings: str  # hash
+    inputs: dict[str, FileStamp]
+    outputs: dict[str, FileStamp]
+    counts: dict[str, float]
+    seconds: float
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_settings(settings: Mapping[str, object]) -> str:
+    """A hash of settings, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def stamp(path: Path, known: FileStamp | None = None) -> FileStamp:
+    """The stamp of a file; its hash is taken over from `known` when size and time are the same."""
+    status = path.stat()
+    if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
+        return known
+    return FileStamp(sha256=hash_file(path), size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def files_under(path: Path) -> Iterator[Path]:
+    """`path` itself when it is a file, else every file below it in a fixed order, without hidden ones."""
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        for child in sorted(path.iterdir()):
+            if not child.name.startswith("."):
+                yield from files_under(child)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one stage is about to do: read `inputs`, with `settings`, and write `outputs`, then `manifest`."""
+
+    stage: str
+    settings: Mapping[str, object]
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    manifest: Path
+    started: float = field(default_factory=time.monotonic, compare=False)
+
+    @property
+    def settings_hash(self) -> str:
+        return hash_settings(self.settings)
+
+    def read(self) -> Manifest | None:
+        """The manifest of the last run, or None when there is none that can be read."""
+        try:
+            return Manifest.model_validate_json(self.manifest.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, ValidationError, UnicodeDecodeError):
+            return None
+
+    def stale(self) -> str | None:
+        """Why this stage has to run, or None when its outputs are what it would make again."""
+        last = self.read()
+        if last is None:
+            return "it has not run yet"
+        if last.settings != self.settings_hash:
+            return "its settings have changed"
+        for paths, known, what in ((self.inputs, last.inputs, "input"), (self.outputs, last.outputs, "output")):
+            now = {str(file): stamp(file, known.get(str(file))) for path in paths for file in files_under(path)}
+            if {name: one.sha256 for name, one in now.items()} != {name: one.sha256 for name, one in known.items()}:
+                changed = sorted(name for name in {*now, *known} if now.get(name) != known.get(name))
+                return f"{what} {changed[0]} has changed"
+        return None
+
+    def finish(self, counts: Mapping[str, float]) -> Manifest:
+        """Write the manifest: the last thing a stage does."""
+        done = Manifest(
+            stage=self.stage,
+            version=__version__,
+            settings=self.settings_hash,
+            inputs={str(file): stamp(file) for path in self.inputs for file in files_under(path)},
+            outputs={str(file): stamp(file) for path in self.outputs for file in files_under(path)},
+            counts=dict(counts),
+            seconds=round(time.monotonic() - self.started, 3),
+        )
+        atomic.write_text(self.manifest, done.model_dump_json(indent=2) + "\n")
+        return done

@@ -1,0 +1,132 @@
+"""The records that pass from stage to stage: frozen, unknown fields refused, ids from content.
+
+On disk each is one JSON object a line (see jsonl.py); the pipeline's data flow is the order of this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+DateSource = Literal["front matter", "file name", "document", "git", "file system"]
+PostFormat = Literal["markdown", "text", "docx"]
+ExampleKind = Literal["topic", "outline", "continuation", "section"]
+Role = Literal["system", "user", "assistant"]
+
+
+def content_id(*parts: str) -> str:
+    """Sixteen hexadecimal digits that depend on the parts and on nothing else."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+class Record(BaseModel):
+    """What every record has in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Post(Record):
+    """One post as it was found: `text` is its Markdown body, `path` relative to the blog folder."""
+
+    id: str
+    path: str
+    title: str
+    text: str
+    format: PostFormat
+    word_count: int
+    created_at: datetime | None
+    created_from: DateSource | None
+    language: str | None = None
+    author: str | None = None
+    tags: tuple[str, ...] = ()
+    draft: bool = False
+
+
+class Example(Record):
+    """One training example in the Alpaca shape: `instruction` and `input` ask, `output` is the author's answer."""
+
+    id: str
+    post_id: str
+    kind: ExampleKind
+    instruction: str
+    input: str
+    output: str
+
+
+class Preference(Record):
+    """One correction: for `prompt` a reader preferred `chosen` to `rejected`."""
+
+    id: str
+    prompt: str
+    chosen: str
+    rejected: str
+    origin: Literal["edit", "choice", "rating"]
+    model_version: str
+    created_at: datetime
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Sampling(Record):
+    """How a runtime chooses the next token; every field is sent, so that no runtime's own default slips in."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    repeat_penalty: float
+    seed: int | None = None
+    max_tokens: int = 1024
+
+    def greedy(self, max_tokens: int) -> Sampling:
+        """The most likely token each time: what two engines must agree on."""
+        return Sampling(
+            temperature=0.0, top_p=1.0, top_k=1, min_p=0.0, repeat_penalty=1.0, seed=0, max_tokens=max_tokens
+        )
+
+
+class AdapterCard(Record):
+    """What an adapter folder says of itself (`twin.json`): enough to merge, deploy and prove it later."""
+
+    base_model: str  # as the user named it
+    base_path: str  # the Hugging Face folder or repository it was loaded from
+    base_hash: str
+    method: Literal["sft", "dpo", "kto"]
+    template: str  # the name in chat_template.py; the Jinja itself is beside this file as chat_template.jinja
+    system: str  # the system prompt that every example was trained with
+    max_length: int  # tokens
+    data_hash: str
+    settings_hash: str
+    examples: int
+    best_step: int
+    best_loss: float  # nats a token on the validation answers
+    versions: dict[str, str]
+
+
+class Artifact(Record):
+    """A model file and everything a runtime must be told to serve it as it was trained."""
+
+    gguf: str  # an absolute path
+    gguf_sha256: str
+    quantization: str
+    template: str  # the name in chat_template.py
+    system: str
+    sampling: Sampling
+    context_length: int  # tokens
+
+
+class Deployment(Record):
+    """Which twin a model name stands for, and where it is served; written when a deploy has been proved."""
+
+    name: str
+    runtime: str
+    adapter: str  # the absolute path of the adapter folder it was made from
+    artifact: Artifact

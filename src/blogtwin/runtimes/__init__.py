@@ -1,0 +1,1 @@
+"""Runtimes serve a deployed model: Ollama, or llama.cpp embedded in this process."""

@@ -1,0 +1,39 @@
+"""What every runtime can do; one contract suite in the tests runs over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from blogtwin.progress import Progress
+from blogtwin.records import Artifact, Message, Sampling
+
+
+class Runtime(Protocol):
+    """A place where models have names and answer. All but `unavailable` raise RuntimeUnavailable."""
+
+    name: str
+
+    def unavailable(self) -> str | None:
+        """Why this runtime cannot serve here, and the command that mends it; None when it can."""
+
+    def install(self, artifact: Artifact, name: str, progress: Progress) -> None:
+        """Let `name` stand for `artifact`. When it fails, no name has changed."""
+
+    def move(self, source: str, target: str) -> None:
+        """Let `target` stand for what `source` stood for, and forget `source`."""
+
+    def remove(self, name: str) -> None:
+        """Forget `name`; nothing happens when it is not there."""
+
+    def names(self) -> list[str]:
+        """The models that can answer, with their tags."""
+
+    def render(self, name: str, messages: Sequence[Message]) -> str:
+        """The prompt as the model will see it. Without a system message the artifact's own is put first."""
+
+    def prompt_tokens(self, name: str, messages: Sequence[Message]) -> int:
+        """How many tokens the engine feeds for this conversation: what shows a doubled or missing BOS."""
+
+    def chat(self, name: str, messages: Sequence[Message], options: Sampling) -> Iterator[str]:
+        """The answer, piece by piece; closing the iterator stops the generation."""

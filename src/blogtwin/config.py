@@ -10,13 +10,16 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from annotated_types import Ge, Gt, Le, Lt
 
 from blogtwin.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    import yaml
 
 CONFIG_FILE = Path("pipeline_config.yaml")
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(?::[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
@@ -32,104 +35,115 @@ def model_name(name: str) -> str:
     return name if ":" in name else f"{name}:latest"
 
 
-ModelName = Annotated[str, AfterValidator(model_name)]
+def _setting(default: Any, description: str) -> Any:
+    """A field with the words that the file, the options and the errors use for it."""
+    return field(default=default, metadata={"description": description})
 
 
-class Section(BaseModel):
-    """One section of the file: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataSettings(Section):
+# Plain dataclasses, checked by pydantic only when settings are loaded: `--help` reads them too, and has 0.3 s.
+@dataclass(frozen=True)
+class DataSettings:
     """What is read, and how it becomes examples."""
 
-    input_dir: Path = Field(Path("./blogs"), description="the folder with your posts, read with its subfolders")
-    output_dir: Path = Field(Path("./data"), description="where posts and examples are written")
-    formats: tuple[Literal["md", "markdown", "txt", "docx"], ...] = Field(
-        ("md", "markdown", "txt", "docx"), description="file name endings that are read"
+    input_dir: Path = _setting(Path("./blogs"), "the folder with your posts, read with its subfolders")
+    output_dir: Path = _setting(Path("./data"), "where posts and examples are written")
+    formats: tuple[Literal["md", "markdown", "txt", "docx"], ...] = _setting(
+        ("md", "markdown", "txt", "docx"), "file name endings that are read"
     )
-    drafts: bool = Field(False, description="whether posts marked as drafts are learned from")
-    min_words: int = Field(40, ge=1, description="shorter posts are left out")
-    near_duplicate: float = Field(
-        0.8, gt=0, le=1, description="posts that share this much of their five-word sequences count as one"
+    strict: bool = _setting(False, "whether a file that cannot be read ends the run")
+    drafts: bool = _setting(False, "whether posts marked as drafts are learned from")
+    min_words: Annotated[int, Ge(1)] = _setting(40, "shorter posts are left out")
+    near_duplicate: Annotated[float, Gt(0), Le(1)] = _setting(
+        0.8, "posts that share this much of their five-word sequences count as one"
     )
-    split: float = Field(0.8, gt=0, lt=1, description="the share of posts to train on; the rest is held out")
-    instructions_file: Path = Field(Path("./prompts/instructions.yaml"), description="the wordings of the instructions")
-    seed: int = Field(7, ge=0, description="fixes the split and every choice of wording")
+    split: Annotated[float, Gt(0), Lt(1)] = _setting(0.8, "the share of posts to train on; the rest is held out")
+    instructions_file: Path = _setting(Path("./prompts/instructions.yaml"), "the wordings of the instructions")
+    seed: Annotated[int, Ge(0)] = _setting(7, "fixes the split and every choice of wording")
 
 
-class TrainingSettings(Section):
+@dataclass(frozen=True)
+class TrainingSettings:
     """How the adapter is trained."""
 
-    base_model: str = Field(
-        "llama3.2:1b", description="a name from `blogtwin finetune --help`, a Hugging Face folder, or `starter`"
+    base_model: str = _setting(
+        "llama3.2:1b", "a name from `blogtwin finetune --help`, a Hugging Face folder, or `starter`"
     )
-    method: Literal["sft"] = Field("sft", description="sft: learn from examples")
-    epochs: float = Field(3.0, gt=0, description="how often each example is seen")
-    learning_rate: float = Field(2e-4, gt=0, lt=1, description="the peak step size of AdamW")
-    batch_size: int = Field(4, ge=1, description="examples a step")
-    lora_r: int = Field(16, ge=1, description="the rank of the adapter")
-    lora_alpha: int = Field(32, ge=1, description="the adapter's weight is lora_alpha / lora_r")
-    max_length: int = Field(1024, ge=64, description="tokens an example may have, prompt and answer together")
-    patience: int = Field(3, ge=1, description="validations without improvement before training stops early")
-    system_prompt: str = Field(
+    method: Literal["sft"] = _setting("sft", "how it learns; sft: from examples")
+    epochs: Annotated[float, Gt(0)] = _setting(3.0, "how often each example is seen")
+    learning_rate: Annotated[float, Gt(0), Lt(1)] = _setting(2e-4, "the peak step size of AdamW")
+    batch_size: Annotated[int, Ge(1)] = _setting(4, "examples a step")
+    lora_r: Annotated[int, Ge(1)] = _setting(16, "the rank of the adapter")
+    lora_alpha: Annotated[int, Ge(1)] = _setting(32, "the adapter's weight is lora_alpha / lora_r")
+    max_length: Annotated[int, Ge(64)] = _setting(1024, "tokens an example may have, prompt and answer together")
+    patience: Annotated[int, Ge(1)] = _setting(3, "validations without improvement before training stops early")
+    system_prompt: str = _setting(
         "You write as the author of this blog, in the author's own voice.",
-        description="what the twin is told before every conversation, in training and in service",
+        "what the twin is told before every conversation, in training and in service",
     )
-    seed: int = Field(7, ge=0, description="fixes weights, order and dropout")
+    seed: Annotated[int, Ge(0)] = _setting(7, "fixes weights, order and dropout")
 
 
-class DeploymentSettings(Section):
+@dataclass(frozen=True)
+class DeploymentSettings:
     """Where the twin is served, and how it chooses its words."""
 
-    model_name: ModelName = Field(
-        model_name("blogging-twin"), description="the twin's name in Ollama or the embedded llama.cpp"
+    model_name: str = _setting("blogging-twin:latest", "the twin's name in Ollama or the embedded llama.cpp")
+    ollama_base_url: str = _setting("http://127.0.0.1:11434", "where Ollama answers")
+    runtime: Literal["auto", "ollama", "llama-cpp"] = _setting(
+        "auto", "auto: Ollama when it answers, else the embedded llama.cpp"
     )
-    ollama_base_url: str = Field("http://127.0.0.1:11434", description="where Ollama answers")
-    runtime: Literal["auto", "ollama", "llama-cpp"] = Field(
-        "auto", description="auto: Ollama when it answers, else the embedded llama.cpp"
+    quantize: Literal["f16", "q8_0"] = _setting("q8_0", "the precision of the deployed weights: f16 or q8_0")
+    temperature: Annotated[float, Ge(0), Le(2)] = _setting(0.7, "0: always the likeliest word; higher: more surprising")
+    top_p: Annotated[float, Gt(0), Le(1)] = _setting(
+        0.9, "choose among the likeliest words that reach this probability together"
     )
-    quantize: Literal["f16", "q8_0"] = Field("q8_0", description="the precision of the deployed weights: f16 or q8_0")
-    temperature: float = Field(0.7, ge=0, le=2, description="0: always the likeliest word; higher: more surprising")
-    top_p: float = Field(
-        0.9, gt=0, le=1, description="choose among the likeliest words that reach this probability together"
+    top_k: Annotated[int, Ge(1)] = _setting(40, "choose among at most this many words")
+    min_p: Annotated[float, Ge(0), Le(1)] = _setting(
+        0.05, "leave out words less likely than this share of the likeliest"
     )
-    top_k: int = Field(40, ge=1, description="choose among at most this many words")
-    min_p: float = Field(0.05, ge=0, le=1, description="leave out words less likely than this share of the likeliest")
-    repeat_penalty: float = Field(1.0, ge=0.5, le=2, description="1: none, as in training; Ollama's own default is 1.1")
+    repeat_penalty: Annotated[float, Ge(0.5), Le(2)] = _setting(
+        1.0, "1: none, as in training; Ollama's own default is 1.1"
+    )
 
 
-class EvaluationSettings(Section):
+@dataclass(frozen=True)
+class EvaluationSettings:
     """How the twin is measured."""
 
-    run_after_training: bool = Field(True, description="whether `blogtwin pipeline` ends with an evaluation")
-    test_prompts_file: Path = Field(Path("./prompts/test_prompts.txt"), description="one evaluation prompt a line")
-    samples: int = Field(
-        12, ge=2, description="held-out titles that are answered; more: narrower intervals, longer runs"
+    run_after_training: bool = _setting(True, "whether `blogtwin pipeline` ends with an evaluation")
+    test_prompts_file: Path = _setting(Path("./prompts/test_prompts.txt"), "one evaluation prompt a line")
+    samples: Annotated[int, Ge(2)] = _setting(
+        12, "held-out titles that are answered; more: narrower intervals, longer runs"
     )
-    max_tokens: int = Field(300, ge=16, description="the length of each answer, in tokens")
-    seed: int = Field(7, ge=0, description="fixes the answers and the intervals")
+    max_tokens: Annotated[int, Ge(16)] = _setting(300, "the length of each answer, in tokens")
+    seed: Annotated[int, Ge(0)] = _setting(7, "fixes the answers and the intervals")
 
 
-class MachineSettings(Section):
+@dataclass(frozen=True)
+class MachineSettings:
     """What this machine may do."""
 
-    threads: int | None = Field(None, ge=1, description="processor threads; empty: as many as there are cores")
-    offline: bool = Field(False, description="true forbids every download")
+    threads: Annotated[int, Ge(1)] | None = _setting(None, "processor threads; empty: as many as there are cores")
+    offline: bool = _setting(False, "true forbids every download")
 
 
-class Settings(Section):
-    """All sections together."""
+@dataclass(frozen=True)
+class Settings:
+    """All sections together. given: what the user decided by flag, environment or file, as (section, key)."""
 
     data: DataSettings = DataSettings()
     training: TrainingSettings = TrainingSettings()
     deployment: DeploymentSettings = DeploymentSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     machine: MachineSettings = MachineSettings()
+    given: frozenset[tuple[str, str]] = frozenset()
 
 
-_KEYS = {name: type(getattr(Settings(), name)).model_fields for name in Settings.model_fields}
+SECTIONS: dict[str, dict[str, Field[Any]]] = {
+    section.name: {key.name: key for key in fields(section.default)}
+    for section in fields(Settings)
+    if section.name != "given"
+}
 
 Overrides = Annotated[Mapping[str, Mapping[str, object]], "section → key → value; None means: not given"]
 
@@ -140,26 +154,35 @@ def load_settings(config: Path | None = None, overrides: Overrides | None = None
     config: the file to read; None reads ./pipeline_config.yaml when there is one.
     Raises ConfigError that names the file and the line, the variable or the flag, and the remedy.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     if config is None and CONFIG_FILE.is_file():
         config = CONFIG_FILE
-    merged: dict[str, dict[str, object]] = {section: {} for section in Settings.model_fields}
-    origin: dict[tuple[str, ...], str] = {}
+    merged: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
+    origin: dict[tuple[str, str], str] = {}
     for source in (_from_file(config), _from_environment(os.environ), _from_flags(overrides or {})):
         for (section, key), (value, where) in source.items():
             merged[section][key] = value
             origin[section, key] = where
     try:
-        return Settings.model_validate(merged)
-    except UsageError as refusal:  # raised inside a validator, already worded for the user
-        raise refusal
+        settings = TypeAdapter(Settings).validate_python(merged)
     except ValidationError as fault:
         first = fault.errors(include_url=False)[0]
-        place = tuple(str(part) for part in first["loc"][:2])
+        place = (str(first["loc"][0]), str(first["loc"][1]))
         name = ".".join(place)
         raise ConfigError(
             f"{origin.get(place, 'the settings')}: {name} is {first['input']!r}: {first['msg'].lower()}",
             f"{name}: {_description(place)}",
         ) from fault
+    named = replace(settings.deployment, model_name=model_name(settings.deployment.model_name))
+    settings = replace(settings, deployment=named)
+    return replace(settings, given=frozenset(place for place in origin if _decided(place, settings, origin[place])))
+
+
+def _decided(place: tuple[str, str], settings: Settings, where: str) -> bool:
+    """Whether the user decided this: the file that `init` wrote holds every default, which decides nothing."""
+    value, default = (getattr(getattr(one, place[0]), place[1]) for one in (settings, Settings()))
+    return where.startswith(("--", "BLOGTWIN_")) or value != default
 
 
 def commented_yaml(settings: Settings | None = None) -> str:
@@ -169,11 +192,11 @@ def commented_yaml(settings: Settings | None = None) -> str:
         "# Blogtwin's settings. Flags and BLOGTWIN_<SECTION>_<KEY> environment variables go before this file.",
         "# Paths are relative to the folder blogtwin is run in.",
     ]
-    for section in Settings.model_fields:
+    for section in SECTIONS:
         values = getattr(settings, section)
         out += ["", f"# {(type(values).__doc__ or '').strip()}", f"{section}:"]
-        for key, info in type(values).model_fields.items():
-            out += [f"  # {info.description}", f"  {key}: {_yaml_value(getattr(values, key))}"]
+        for key, setting in SECTIONS[section].items():
+            out += [f"  # {setting.metadata['description']}", f"  {key}: {_yaml_value(getattr(values, key))}"]
     return "\n".join(out) + "\n"
 
 
@@ -190,8 +213,10 @@ def _from_flags(overrides: Overrides) -> Source:
 
 
 def _from_environment(environment: Mapping[str, str]) -> Source:
+    import yaml
+
     found: Source = {}
-    for section, keys in _KEYS.items():
+    for section, keys in SECTIONS.items():
         for key in keys:
             variable = f"BLOGTWIN_{section}_{key}".upper()
             if variable in environment:
@@ -200,6 +225,8 @@ def _from_environment(environment: Mapping[str, str]) -> Source:
 
 
 def _from_file(path: Path | None) -> Source:
+    import yaml
+
     if path is None:
         return {}
     try:
@@ -218,14 +245,16 @@ def _from_file(path: Path | None) -> Source:
         return {}
     found: Source = {}
     for section, node, line in _entries(root, path, "the file"):
-        _known(section, list(_KEYS), f"{path}, line {line}")
+        _known(section, list(SECTIONS), f"{path}, line {line}")
         for key, value, line in _entries(node, path, section):
-            _known(key, list(_KEYS[section]), f"{path}, line {line}: {section}")
+            _known(key, list(SECTIONS[section]), f"{path}, line {line}: {section}")
             found[section, key] = (_constructed(value), f"{path}, line {line}")
     return found
 
 
 def _entries(node: yaml.Node, path: Path, what: str) -> list[tuple[str, yaml.Node, int]]:
+    import yaml
+
     if isinstance(node, yaml.ScalarNode) and node.value == "":
         return []
     if not isinstance(node, yaml.MappingNode):
@@ -237,6 +266,8 @@ def _entries(node: yaml.Node, path: Path, what: str) -> list[tuple[str, yaml.Nod
 
 
 def _constructed(node: yaml.Node) -> Any:
+    import yaml
+
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
@@ -252,13 +283,15 @@ def _known(key: str, known: list[str], where: str) -> None:
     raise ConfigError(f"{where}: unknown key {key!r}", hint)
 
 
-def _description(place: tuple[str, ...]) -> str:
-    section, key = place[0], place[-1]
-    info = _KEYS.get(section, {}).get(key)
-    return f"{info.description} (by default {info.default})" if info else "see: blogtwin init"
+def _description(place: tuple[str, str]) -> str:
+    section, key = place
+    setting = SECTIONS[section].get(key)
+    return f"{setting.metadata['description']} (by default {setting.default})" if setting else "see: blogtwin init"
 
 
 def _yaml_value(value: object) -> str:
+    import yaml
+
     if value is None:
         return ""
     if isinstance(value, float) and value < 0.001:

@@ -55,6 +55,18 @@ class Example(Record):
     input: str
     output: str
 
+    def conversation(self, system: str) -> tuple[Message, ...]:
+        """What the model is asked: `system`, then the instruction and, below a blank line, the input."""
+        question = f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
+        return Message(role="system", content=system), Message(role="user", content=question.strip())
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
 
 class Preference(Record):
     """One correction: for `prompt` a reader preferred `chosen` to `rejected`."""
@@ -66,13 +78,6 @@ class Preference(Record):
     origin: Literal["edit", "choice", "rating"]
     model_version: str
     created_at: datetime
-
-
-class Message(Record):
-    """One turn of a conversation."""
-
-    role: Role
-    content: str
 
 
 class Sampling(Record):
@@ -97,7 +102,7 @@ class AdapterCard(Record):
     """What an adapter folder says of itself (`twin.json`): enough to merge, deploy and prove it later."""
 
     base_model: str  # as the user named it
-    base_path: str  # the Hugging Face folder or repository it was loaded from
+    base_path: str  # the Hugging Face folder (a relative one lies in the adapter folder) or repository it came from
     base_hash: str
     method: Literal["sft", "dpo", "kto"]
     template: str  # the name in chat_template.py; the Jinja itself is beside this file as chat_template.jinja

@@ -1,0 +1,1 @@
+"""The command line: parse, call one plain function, show. The only layer that prints or exits."""

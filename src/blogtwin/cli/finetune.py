@@ -1,0 +1,77 @@
+"""`blogtwin finetune`: examples → an adapter folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blogtwin.cli import console, options
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(finetune)
+
+
+def finetune(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="The training examples; validation.jsonl is read beside them.", show_default="data/training_data.jsonl"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The adapter folder.", show_default="models/blogging_twin")
+    ] = None,
+    base_model: options.BaseModel = None,
+    method: options.Method = None,
+    epochs: options.Epochs = None,
+    lr: options.LearningRate = None,
+    batch_size: options.BatchSize = None,
+    lora_r: options.LoraR = None,
+    lora_alpha: options.LoraAlpha = None,
+    max_length: options.MaxLength = None,
+    threads: options.Threads = None,
+    offline: options.Offline = None,
+    config: options.Config = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train a LoRA adapter on the examples; a run that was cut off goes on from its last checkpoint.
+
+    Base models: llama3.2:1b, llama3.2:3b, smollm2:135m, smollm2:360m, qwen3:0.6b, a Hugging Face folder or
+    repository, or `starter`, a toy made from your own posts for trying the machinery without a download.
+    """
+    from blogtwin.config import load_settings
+    from blogtwin.stages import finetune as stage
+    from blogtwin.workspace import Workspace
+
+    settings = load_settings(
+        config,
+        {
+            "training": {
+                "base_model": base_model,
+                "method": method,
+                "epochs": epochs,
+                "learning_rate": lr,
+                "batch_size": batch_size,
+                "lora_r": lora_r,
+                "lora_alpha": lora_alpha,
+                "max_length": max_length,
+            },
+            "machine": {"threads": threads, "offline": offline},
+        },
+    )
+    workspace = Workspace.here(settings)
+    training_data = data or workspace.training_data
+    workspace = replace(
+        workspace,
+        training_data=training_data,
+        validation=training_data.with_name("validation.jsonl"),
+        model=output or Path("models/blogging_twin"),
+    )
+    with console.progress("Training") as progress:
+        result = stage.run(settings, workspace, progress)
+    console.show(result, as_json)

@@ -1,0 +1,49 @@
+"""The options that commands share. Descriptions and defaults come from config.py, where they are written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blogtwin.config import SECTIONS
+
+
+def setting(section: str, key: str, *flags: str) -> Any:
+    """An option for one setting; not given, the environment, the file or the default decides."""
+    info = SECTIONS[section][key]
+    text: str = info.metadata["description"]
+    default = info.default if info.default not in (None, False) else ""
+    return typer.Option(*flags, help=f"{text[:1].upper()}{text[1:]}.", show_default=str(default) or False)
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="The settings file.", show_default="pipeline_config.yaml where there is one"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+InputDir = Annotated[Path | None, setting("data", "input_dir", "--input-dir", "--blog-dir")]
+Formats = Annotated[str | None, typer.Option("--formats", help="File name endings to read, separated by commas.")]
+Drafts = Annotated[bool | None, setting("data", "drafts", "--drafts/--no-drafts")]
+Strict = Annotated[bool | None, setting("data", "strict", "--strict")]
+Split = Annotated[float | None, setting("data", "split", "--split")]
+
+BaseModel = Annotated[str | None, setting("training", "base_model", "--base-model")]
+Method = Annotated[str | None, setting("training", "method", "--method")]
+Epochs = Annotated[float | None, setting("training", "epochs", "--epochs")]
+LearningRate = Annotated[float | None, setting("training", "learning_rate", "--lr")]
+BatchSize = Annotated[int | None, setting("training", "batch_size", "--batch-size")]
+LoraR = Annotated[int | None, setting("training", "lora_r", "--lora-r")]
+LoraAlpha = Annotated[int | None, setting("training", "lora_alpha", "--lora-alpha")]
+MaxLength = Annotated[int | None, setting("training", "max_length", "--max-length")]
+Threads = Annotated[int | None, setting("machine", "threads", "--threads")]
+Offline = Annotated[bool | None, setting("machine", "offline", "--offline")]
+
+ModelName = Annotated[str | None, setting("deployment", "model_name", "--model-name")]
+Quantize = Annotated[str | None, setting("deployment", "quantize", "--quantize")]
+Runtime = Annotated[str | None, setting("deployment", "runtime", "--runtime")]
+OllamaUrl = Annotated[str | None, setting("deployment", "ollama_base_url", "--ollama-base-url")]
+
+Samples = Annotated[int | None, setting("evaluation", "samples", "--samples")]

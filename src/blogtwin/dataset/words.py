@@ -1,0 +1,50 @@
+"""Counting and comparing words in any script. In: texts. Out: counts, and sets of shingles for measuring likeness.
+
+Chinese, Japanese, Thai and their like are written without spaces; there a character counts as a word, as word processors count.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Scripts without spaces between words: Thai to Khmer, kana, Han, Yi, half-width kana. Korean has spaces.
+_UNSPACED = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\ua000-\ua4cf\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+# One character of an unspaced script, or a run of letters and digits that may hold apostrophes and hyphens inside.
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:['’\-][^\W_{_UNSPACED}]+)*")
+
+
+def words(text: str) -> list[str]:
+    """The words of `text`, as written."""
+    return _WORD.findall(text)
+
+
+def count_words(text: str) -> int:
+    """How many words `text` has."""
+    return len(_WORD.findall(text))
+
+
+def normalised(text: str) -> str:
+    """`text` as it is compared: compatibility forms, case, white space and punctuation do not count."""
+    return " ".join(words(unicodedata.normalize("NFKC", text).casefold()))
+
+
+def shingles(text: str, length: int = 5) -> frozenset[str]:
+    """The sequences of `length` words in the normalised text; of a shorter text, the whole as one.
+
+    In unspaced scripts a word is a character, so these are character shingles; five characters say about as much as two
+    words do, which makes likeness there a little easier to reach.
+    """
+    parts = normalised(text).split()
+    if len(parts) <= length:
+        return frozenset([" ".join(parts)] if parts else [])
+    return frozenset(" ".join(parts[start : start + length]) for start in range(len(parts) - length + 1))
+
+
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    """Shared share of two sets, 0 to 1: |A ∩ B| / |A ∪ B|. Two empty sets are the same."""
+    union = len(one | other)
+    return len(one & other) / union if union else 1.0

@@ -1,0 +1,164 @@
+"""How much a twin sounds like its author: 0 is the base model's own answers, 1 the author's held-out posts.
+
+In: texts. Out: a Voice, with the raw distances behind it and a bootstrap interval. Pure functions of texts and a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from blogtwin.evaluation.habits import Array, habits
+from blogtwin.evaluation.words import cut, prose, words
+from blogtwin.records import Record
+
+RESAMPLES = 2000
+_DOUBT = 0.05  # a habit is left out when base and author change places in more than this share of the resamples
+
+
+class HabitScore(Record):
+    """One habit: distances to the author's training posts, and where the twin stands between base (0) and author (1)."""
+
+    habit: str
+    base: float
+    twin: float
+    author: float
+    score: float | None  # None: this habit does not tell base and author apart here
+    low: float | None
+    high: float | None
+
+
+class Voice(Record):
+    """The score, raw: below 0 is farther from the author than the base model, above 1 nearer than the author's own posts.
+
+    low, high: 95% bootstrap interval over the prompts; None when there are fewer than two.
+    words: how many of each side were compared, in all. remarks: what could not be measured, and why.
+    """
+
+    score: float | None
+    low: float | None
+    high: float | None
+    interval: Literal["95% percentile bootstrap over prompts"] = "95% percentile bootstrap over prompts"
+    resamples: int
+    prompts: int
+    words: int
+    habits: tuple[HabitScore, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def voice_score(
+    training: Sequence[str],
+    held_out: Sequence[str],
+    base: Sequence[str],
+    twin: Sequence[str],
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Voice:
+    """Where `twin` stands between `base` and the author, habit by habit and on the whole.
+
+    training: the author's posts that the twin learned from. held_out, base, twin: for the same prompts, in the same order,
+    the author's own post and the two models' answers. Each habit's score is (d(base) - d(twin)) / (d(base) - d(author)),
+    d being the distance to the training posts; the whole is the mean of the habits that tell base and author apart.
+    The interval is the percentile bootstrap over prompts (Efron and Tibshirani, 1993, An Introduction to the Bootstrap,
+    chapter 13); a prompt's three texts are drawn together, so that a hard subject is hard for all three.
+    """
+    if not len(held_out) == len(base) == len(twin):
+        raise ValueError(f"{len(held_out)} posts, {len(base)} and {len(twin)} answers: each prompt needs all three")
+    sides = _equal_lengths([[prose(text) for text in side] for side in (base, twin, held_out)])
+    compared = sum(len(words(text)) for text in sides[0])
+    author = [prose(post) for post in training]
+    if not compared or not any(words(post) for post in author):
+        return _unmeasured("one side has no words", len(base), resamples)
+    draws = _draws(len(base), seed, resamples)
+    scores: list[HabitScore] = []
+    samples: list[Array] = []
+    for habit in habits(author):
+        d_base, d_twin, d_author = (habit.distance(draws @ np.array([habit.count(t) for t in side])) for side in sides)
+        score, sampled = _calibrated(d_base, d_twin, d_author)
+        if sampled is not None:
+            samples.append(sampled)
+        low, high = _interval(sampled)
+        scores.append(
+            HabitScore(
+                habit=habit.name,
+                base=float(d_base[0]),
+                twin=float(d_twin[0]),
+                author=float(d_author[0]),
+                score=score,
+                low=low,
+                high=high,
+            )
+        )
+    whole = np.mean(samples, axis=0) if samples else None
+    low, high = _interval(whole)
+    return Voice(
+        score=None if whole is None else float(whole[0]),
+        low=low,
+        high=high,
+        resamples=resamples,
+        prompts=len(base),
+        words=compared,
+        habits=tuple(scores),
+        remarks=_remarks(scores, len(base)),
+    )
+
+
+def _equal_lengths(sides: list[list[str]]) -> list[list[str]]:
+    """Every text cut to the length, in words, of the shortest of its prompt's three.
+
+    Length alone moves each of these measures: the more words, the nearer any text comes to a profile. An answer of 200 words
+    beside a post of 2,000 would look like a stranger whoever wrote it.
+    """
+    lengths = [min(len(words(text)) for text in prompt) for prompt in zip(*sides, strict=True)]
+    return [[cut(text, length) for text, length in zip(side, lengths, strict=True)] for side in sides]
+
+
+def _draws(prompts: int, seed: int, resamples: int) -> Array:
+    """How often each prompt is drawn, shape (1 + resamples, prompts); the first row is the sample as it is."""
+    drawn = np.random.default_rng(seed).multinomial(prompts, np.full(prompts, 1 / prompts), size=resamples)
+    return np.vstack([np.ones(prompts), drawn]).astype(np.float64)
+
+
+def _calibrated(base: Array, twin: Array, author: Array) -> tuple[float | None, Array | None]:
+    """Scores of the sample and of every resample, shape as given; None when base and author are not told apart."""
+    gap = base - author
+    if gap[0] <= 0 or (gap[1:] <= 0).mean() > _DOUBT:
+        return None, None
+    # A resample whose gap happens to be near nothing would send the ratio to infinity.
+    scores = (base - twin) / np.maximum(gap, gap[0] / 10)
+    return float(scores[0]), scores
+
+
+def _interval(scores: Array | None) -> tuple[float | None, float | None]:
+    if scores is None or np.ptp(scores) == 0 or len(scores) < 2:
+        return None, None
+    low, high = np.percentile(scores[1:], [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _remarks(scores: Sequence[HabitScore], prompts: int) -> tuple[str, ...]:
+    out = [
+        f"{one.habit} left out: the base model's answers cannot be told from the author's own posts by it here"
+        for one in scores
+        if one.score is None
+    ]
+    if len(out) == len(scores):
+        out.append("no voice score: more or longer held-out posts would be needed")
+    if prompts < 2:
+        out.append("no interval: it needs at least two held-out posts")
+    return tuple(out)
+
+
+def _unmeasured(reason: str, prompts: int, resamples: int) -> Voice:
+    return Voice(
+        score=None,
+        low=None,
+        high=None,
+        resamples=resamples,
+        prompts=prompts,
+        words=0,
+        habits=(),
+        remarks=(f"no voice score: {reason}",),
+    )

@@ -9,6 +9,13 @@ from blogtwin.progress import Progress
 from blogtwin.records import Artifact, Message, Sampling
 
 
+def with_system(messages: Sequence[Message], system: str) -> list[Message]:
+    """The conversation as the twin was trained on it: `system` first, unless it begins with a system message."""
+    if not system or (messages and messages[0].role == "system"):
+        return list(messages)
+    return [Message(role="system", content=system), *messages]
+
+
 class Runtime(Protocol):
     """A place where models have names and answer. All but `unavailable` raise RuntimeUnavailable."""
 

@@ -109,7 +109,7 @@ def _with_clock(day: datetime, part: Mapping[str, str | None]) -> datetime:
     if part["half"] and hour <= 12:
         hour = hour % 12 + (12 if part["half"].lower().startswith("p") else 0)
     zone = (part["zone"] or "Z").upper()
-    offset = timezone.utc if zone in ("Z", "UTC", "GMT") else _offset(zone)
+    offset = UTC if zone in ("Z", "UTC", "GMT") else _offset(zone)
     try:
         return day.replace(hour=hour, minute=minute, second=second, tzinfo=offset)
     except ValueError:

@@ -56,7 +56,7 @@ def _parse(opening: str, block: str, line: int) -> tuple[dict[str, object], str 
     """Values and a remark, or None when the block between two rules is no front matter but text."""
     try:
         # BaseLoader leaves every scalar a string: `title: No` stays a title, and 2015-21-12 is no crash.
-        values = tomllib.loads(block) if opening == "+++" else yaml.load(block, Loader=yaml.BaseLoader)  # noqa: S506
+        values = tomllib.loads(block) if opening == "+++" else yaml.load(block, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError, ValueError) as fault:
         pairs = _PAIR.findall(block)
         if not pairs:

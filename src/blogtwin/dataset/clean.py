@@ -1,0 +1,111 @@
+"""A post's Markdown → what its author wrote: without a site generator's machinery, pictures and invisible characters.
+
+In: the body of a Post and its format. Out: Markdown with its code, emphasis, lists, tables, links and footnotes as they were.
+Plain text and Word posts hold no machinery; they are only tidied.
+"""
+
+from __future__ import annotations
+
+import re
+
+from blogtwin.dataset.html_text import without_html
+from blogtwin.dataset.shelter import Shelter
+from blogtwin.records import PostFormat
+
+# Soft hyphens, zero-width spaces, word joiners and byte order marks; the joiners that scripts and emoji need stay.
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_HIGHLIGHT = re.compile(
+    r"\{%-?\s*highlight\s*([\w+#-]*)[^%]*%\}\n?(.*?)\{%-?\s*endhighlight\s*-?%\}"
+    r"|\{\{<\s*highlight\s*\"?([\w+#-]*)[^>]*>\}\}\n?(.*?)\{\{<\s*/\s*highlight\s*>\}\}",
+    re.DOTALL,
+)
+_PRE = re.compile(r"<pre\b[^>]*>(.*?)</pre\s*>", re.DOTALL | re.IGNORECASE)
+_LIQUID_COMMENT = re.compile(r"\{%-?\s*comment\s*-?%\}.*?\{%-?\s*endcomment\s*-?%\}|\{#.*?#\}", re.DOTALL)
+_SHORTCODE = re.compile(r"\{\{[<%].*?[%>]\}\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+_ATTRIBUTES = re.compile(r"[ \t]*\{[:#.][^{}\n]*\}[ \t]*$|\{:[^{}\n]*\}", re.MULTILINE)
+_WORDPRESS = re.compile(
+    r"\[/?(?:caption|gallery|embed|youtube|audio|video|playlist|toc|more|sourcecode|code)\b[^\]\n]*\](?!\(|\[)",
+    re.IGNORECASE,
+)
+_TOC = re.compile(r"^[ \t]*(?:\[\[?toc\]?\]|\* ?toc|\* table of contents)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_TARGET = r"\((?:[^()\s]|\([^()\s]*\)|\s(?=[\"'(=\d]))*(?:\s*(?:\"[^\"]*\"|'[^']*'))?\s*\)"
+_IMAGE = re.compile(rf"!\[(?:[^\[\]]|\[[^\]]*\])*\](?:{_TARGET}|\([^)\n]*\)|\[[^\]]*\])|!\[\[[^\]\n]*\]\]")
+_EMPTY_LINK = re.compile(rf"(?<!!)\[\s*\]{_TARGET}|(?<!!)\[\s*\]\[[^\]]*\]")
+_LINK_TO_NOTHING = re.compile(r"(?<!!)\[([^\[\]]+)\]\(\s*\)")
+_WIKI_LINK = re.compile(r"\[\[(?:[^\]|\n]*\|)?([^\]|\n]+)\]\]")
+_DEFINITION = re.compile(
+    r"^ {0,3}\[(?!\^)([^\]]+)\]:[ \t]*\n?[ \t]*(?:<[^>\n]*>|\S+)(?:[ \t]*\n?[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\)))?[ \t]*$",
+    re.MULTILINE,
+)
+_REFERENCE = re.compile(r"(?<![!\\])\[((?:[^\[\]]|\[[^\[\]]*\])+)\](?:[ ]?\n?\[([^\[\]]*)\])?(?![(:])")
+_SETEXT = re.compile(r"(?<![^\n])(?<!\S\n)([^\s>|#\-*+\x02].*)\n(=+|-{3,})[ \t]*$", re.MULTILINE)
+_TRAILING = re.compile(r"(?<=\S)[ \t]+$|^[ \t]+$", re.MULTILINE)
+
+
+def clean(text: str, format: PostFormat) -> str:
+    """The author's text. Cleaning it again changes nothing."""
+    text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = re.sub("[\u00a0\u202f\u2007]", " ", text)
+    if format == "markdown":
+        shelter = Shelter()
+        text = _without_machinery(shelter, text)
+        return shelter.restored(_tidied(text)).strip("\n").rstrip()
+    return _tidied(text).strip("\n").rstrip()
+
+
+def _without_machinery(shelter: Shelter, text: str) -> str:
+    text = shelter.take_fences(text)
+    text = shelter.keep_all(
+        _HIGHLIGHT,
+        text,
+        lambda match: _fenced(match.group(1) or match.group(3) or "", match.group(2) or match.group(4) or ""),
+    )
+    text = shelter.keep_all(_PRE, text, lambda match: _fenced("", _plain(match.group(1))))
+    text = shelter.take_rest(text)
+    text = _LIQUID_COMMENT.sub("", text)
+    text = _SHORTCODE.sub("", text)
+    text = _WORDPRESS.sub("", _TOC.sub("", _ATTRIBUTES.sub("", text)))
+    text = without_html(text)
+    text = _IMAGE.sub("", text)
+    text = _resolved(shelter, text)
+    text = _EMPTY_LINK.sub("", text)
+    text = _WIKI_LINK.sub(r"\1", _LINK_TO_NOTHING.sub(r"\1", text))
+    # One spelling of headings, so that sections are found and the twin learns one.
+    return _SETEXT.sub(lambda match: ("# " if match.group(2)[0] == "=" else "## ") + match.group(1).strip(), text)
+
+
+def _resolved(shelter: Shelter, text: str) -> str:
+    """Reference links as their text, without the definitions: an address is nothing a twin could know."""
+
+    def key(label: str) -> str:
+        return " ".join(shelter.restored(label).split()).casefold()
+
+    defined = {key(match.group(1)) for match in _DEFINITION.finditer(text)}
+    if not defined:
+        return text
+    text = _DEFINITION.sub("", text)
+    return _REFERENCE.sub(
+        lambda match: match.group(1) if key(match.group(2) or match.group(1)) in defined else match.group(), text
+    )
+
+
+def _fenced(language: str, code: str) -> str:
+    return f"```{language}\n{code.strip(chr(10)).rstrip()}\n```"
+
+
+def _plain(code: str) -> str:
+    import html
+
+    return html.unescape(re.sub(r"</?[a-zA-Z][^<>]*>", "", code))
+
+
+def _tidied(text: str) -> str:
+    """No trailing blanks but the two that break a line, no empty list items, one blank line at most between blocks."""
+    text = _TRAILING.sub(
+        lambda match: "  " if match.group() == "  " and text[match.end() + 1 : match.end() + 2].strip() else "", text
+    )
+    text = re.sub(r"^[ \t]*(?:[-*+]|\d+[.)]|#{1,6})[ \t]*$\n?", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\n{3,}", "\n\n", text)
+    return re.sub(
+        r"\A(?:\s*(?:-{3,}|\*{3,}|_{3,})[ \t]*(?:\n|\Z))+|(?:\n[ \t]*(?:-{3,}|\*{3,}|_{3,})[ \t]*)+\s*\Z", "", text
+    )

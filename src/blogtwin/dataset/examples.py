@@ -1,0 +1,161 @@
+"""A post → training examples. In: a cleaned Post, the wordings, the room there is. Out: Examples, in a fixed order.
+
+What an example teaches is what its answer is, so every answer is the author's own words, whole: a post that fits the context is
+learned from its title, from its outline, from its beginning, and section by section. A longer one is learned as its beginning
+(and the question says "the beginning": otherwise the twin would learn that posts stop in the middle), and then piece by
+piece, each from the end of the one before, up to the real end, which is the only place where "finish it" is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from blogtwin.dataset.prompts import Task, Wordings
+from blogtwin.dataset.sections import Piece, blocks, estimated_tokens, heading_of, pieces, sections, sentences
+from blogtwin.dataset.shelter import Shelter
+from blogtwin.dataset.words import count_words
+from blogtwin.records import Example, ExampleKind, Post, content_id
+
+_KIND: dict[Task, ExampleKind] = {
+    "topic": "topic",
+    "outline": "outline",
+    "opening": "topic",
+    "continuation": "continuation",
+    "ending": "continuation",
+    "section": "section",
+}
+_TEMPLATE_TOKENS = 32  # the markers of the chat template, and a margin for them
+_MIN_WORDS = 25  # of prose in an answer: fewer teach length, not voice
+# Each section repeats words that "topic" and "outline" hold already; a post with twenty headings must not outweigh the others.
+_MAX_SECTIONS = 3
+_MIN_HEADINGS = 3  # an outline of two lines says no more than the title
+_MARK = re.compile("\x02\\d+\x03")
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many estimated tokens an example may have."""
+
+    max_length: int
+    system_prompt: str
+
+    @property
+    def whole(self) -> int:
+        """For question and answer together."""
+        return max(self.max_length - _TEMPLATE_TOKENS - estimated_tokens(self.system_prompt), self.max_length // 2)
+
+    @property
+    def context(self) -> int:
+        """For the end of the piece before: two or three paragraphs, enough to go on from."""
+        return min(200, self.whole // 5)
+
+    def fits(self, *texts: str) -> bool:
+        return sum(estimated_tokens(text) for text in texts) <= self.whole
+
+
+def examples(post: Post, wordings: Wordings, room: Room, seed: int) -> tuple[list[Example], int]:
+    """The examples of one post (none when nothing in it can be used), and how many of its blocks fit no example."""
+    make = _Maker(post, wordings, seed)
+    whole = make("topic", post.text)
+    if room.fits(whole.instruction, post.text):
+        found = [whole, *_outline(post, make, room), *_rest(post, make, room)]
+        left_out = 0
+    else:
+        question = estimated_tokens(make("ending", post.text).instruction) + 16  # other wordings may be longer
+        budget = max(room.whole - question - room.context, room.whole // 2)
+        parts, left_out = pieces(post.text, budget)
+        found = list(_pieces(parts, make, room))
+    found += _sections(post, make, room, seed)
+    return [example for example in found if prose_words(example.output) >= _MIN_WORDS], left_out
+
+
+def prose_words(text: str) -> int:
+    """How many words `text` has outside code and formulas: what a voice can be heard in."""
+    shelter = Shelter()
+    return count_words(_MARK.sub(" ", shelter.take_rest(shelter.take_fences(text))))
+
+
+class _Maker:
+    """Makes examples of one post; the choice of wording depends on the post and the seed, not on the order of posts."""
+
+    def __init__(self, post: Post, wordings: Wordings, seed: int) -> None:
+        self._post, self._wordings, self._seed = post, wordings, seed
+
+    def __call__(self, task: Task, output: str, given: str = "", **values: str) -> Example:
+        chosen_by = f"{self._seed} {self._post.id} {values.get('heading', '')} {content_id(given)}"
+        instruction = self._wordings.instruction(
+            task, chosen_by, title=self._post.title, words=_rounded(count_words(output)), **values
+        )
+        return Example(
+            id=content_id("example", self._post.id, task, instruction, given, output),
+            post_id=self._post.id,
+            kind=_KIND[task],
+            instruction=instruction,
+            input=given,
+            output=output,
+        )
+
+
+def _outline(post: Post, make: _Maker, room: Room) -> Iterator[Example]:
+    headings = [found for block in blocks(post.text) if (found := heading_of(block))]
+    if len(headings) < _MIN_HEADINGS:
+        return
+    top = min(level for level, _ in headings)
+    example = make("outline", post.text, "\n".join(f"{'  ' * (level - top)}- {words}" for level, words in headings))
+    if room.fits(example.instruction, example.input, example.output):
+        yield example
+
+
+def _rest(post: Post, make: _Maker, room: Room) -> Iterator[Example]:
+    """The post from its beginning: about a third is given, cut where a piece would be cut."""
+    parts, _ = pieces(post.text, max(estimated_tokens(post.text) // 3, 48))
+    if len(parts) < 2 or not parts[0].opens or not post.text.startswith(parts[0].text):
+        return
+    given = parts[0].text
+    example = make("ending", post.text[len(given) :].strip("\n"), given)
+    if room.fits(example.instruction, example.input, example.output):
+        yield example
+
+
+def _pieces(parts: list[Piece], make: _Maker, room: Room) -> Iterator[Example]:
+    for part in parts:
+        if part.opens:
+            yield make("opening" if not part.ends else "topic", part.text)
+        elif part.before is not None:
+            yield make("ending" if part.ends else "continuation", part.text, _tail(part.before, room.context))
+
+
+def _tail(text: str, limit: int) -> str:
+    """The last paragraphs of `text` within `limit` tokens; of one that is too long, its last sentences."""
+    parts = blocks(text)
+    tail = parts[-1]
+    for part in reversed(parts[:-1]):
+        if estimated_tokens(part + tail) > limit:
+            break
+        tail = f"{part}\n\n{tail}"
+    if estimated_tokens(tail) <= limit:
+        return tail
+    end = ""
+    for sentence in reversed(sentences(tail)):
+        if end and estimated_tokens(sentence + end) > limit:
+            break
+        end = sentence + end
+    return end.strip()
+
+
+def _sections(post: Post, make: _Maker, room: Room, seed: int) -> Iterator[Example]:
+    usable = []
+    for place, section in enumerate(sections(post.text)):
+        example = make("section", section.text, heading=section.heading)
+        if prose_words(section.text) >= _MIN_WORDS and room.fits(example.instruction, section.text):
+            usable.append((content_id(str(seed), post.id, section.heading, str(place)), place, example))
+    for _, _, example in sorted(sorted(usable)[:_MAX_SECTIONS], key=lambda one: one[1]):
+        yield example
+
+
+def _rounded(words: int) -> int:
+    """As a person would say it: 430 → 450, 70 → 70."""
+    step = 50 if words >= 200 else 10
+    return max(step, round(words / step) * step)

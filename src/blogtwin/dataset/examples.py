@@ -22,6 +22,7 @@ _KIND: dict[Task, ExampleKind] = {
     "topic": "topic",
     "outline": "outline",
     "opening": "topic",
+    "outline_opening": "outline",
     "continuation": "continuation",
     "ending": "continuation",
     "section": "section",
@@ -31,7 +32,7 @@ _MIN_WORDS = 25  # of prose in an answer: fewer teach length, not voice
 # Each section repeats words that "topic" and "outline" hold already; a post with twenty headings must not outweigh the others.
 _MAX_SECTIONS = 3
 _MIN_HEADINGS = 3  # an outline of two lines says no more than the title
-_MARK = re.compile("\x02\\d+\x03")
+_NO_PROSE = re.compile(r"\x02\d+\x03|(?<=\])\([^()\s]*\)|<?https?://\S+")
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,23 @@ def examples(post: Post, wordings: Wordings, room: Room, seed: int) -> tuple[lis
     make = _Maker(post, wordings, seed)
     whole = make("topic", post.text)
     if room.fits(whole.instruction, post.text):
-        found = [whole, *_outline(post, make, room), *_rest(post, make, room)]
+        found = [whole, *_outline(post, make, room, "outline", post.text), *_rest(post, make, room)]
         left_out = 0
     else:
         question = estimated_tokens(make("ending", post.text).instruction) + 16  # other wordings may be longer
         budget = max(room.whole - question - room.context, room.whole // 2)
         parts, left_out = pieces(post.text, budget)
         found = list(_pieces(parts, make, room))
+        if parts and parts[0].opens:
+            found[1:1] = _outline(post, make, room, "outline_opening", parts[0].text)
     found += _sections(post, make, room, seed)
     return [example for example in found if prose_words(example.output) >= _MIN_WORDS], left_out
 
 
 def prose_words(text: str) -> int:
-    """How many words `text` has outside code and formulas: what a voice can be heard in."""
+    """How many words `text` has outside code, formulas and addresses: what a voice can be heard in."""
     shelter = Shelter()
-    return count_words(_MARK.sub(" ", shelter.take_rest(shelter.take_fences(text))))
+    return count_words(_NO_PROSE.sub(" ", shelter.take_rest(shelter.take_fences(text))))
 
 
 class _Maker:
@@ -98,12 +101,12 @@ class _Maker:
         )
 
 
-def _outline(post: Post, make: _Maker, room: Room) -> Iterator[Example]:
+def _outline(post: Post, make: _Maker, room: Room, task: Task, answer: str) -> Iterator[Example]:
     headings = [found for block in blocks(post.text) if (found := heading_of(block))]
     if len(headings) < _MIN_HEADINGS:
         return
     top = min(level for level, _ in headings)
-    example = make("outline", post.text, "\n".join(f"{'  ' * (level - top)}- {words}" for level, words in headings))
+    example = make(task, answer, "\n".join(f"{'  ' * (level - top)}- {words}" for level, words in headings))
     if room.fits(example.instruction, example.input, example.output):
         yield example
 

@@ -17,13 +17,14 @@ from blogtwin.config import DataSettings
 from blogtwin.errors import ConfigError
 from blogtwin.records import content_id
 
-Task = Literal["topic", "outline", "opening", "continuation", "ending", "section"]
+Task = Literal["topic", "outline", "opening", "outline_opening", "continuation", "ending", "section"]
 
 # What each task may mention, and what it must, because without it the answer could not be guessed from the question.
 _MAY: dict[str, set[str]] = {
     "topic": {"title", "words"},
     "outline": {"title", "words"},
     "opening": {"title"},
+    "outline_opening": {"title"},
     "continuation": {"title"},
     "ending": {"title"},
     "section": {"title", "heading", "words"},
@@ -47,7 +48,10 @@ class Wordings:
 
 
 def file(settings: DataSettings) -> Path:
-    """The file that is read: the user's own, or the one that comes with blogtwin. Raises ConfigError when one that was named is not there."""
+    """The file that is read: the user's own, or the one that comes with blogtwin.
+
+    Raises ConfigError when one that was named is not there.
+    """
     if settings.instructions_file.is_file():
         return settings.instructions_file
     if settings.instructions_file != DataSettings().instructions_file:

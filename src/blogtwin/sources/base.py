@@ -42,7 +42,9 @@ class Document:
 class Source(Protocol):
     """One format."""
 
-    endings: tuple[str, ...]  # file name endings without the dot, in lower case
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """File name endings without the dot, in lower case."""
 
     def read(self, path: Path) -> Document:
         """The file's content. Raises UnreadableFile with the reason; anything else is a bug."""

@@ -37,7 +37,7 @@ class DocxSource:
     def read(self, path: Path) -> Document:
         docx_package.check(path)
         import docx
-        from lxml import etree
+        from lxml import etree  # type: ignore[import-untyped]
 
         try:
             document = docx.Document(str(path))

@@ -92,13 +92,18 @@ def _found(folder: Path, settings: Settings) -> Listing:
             raise InputError(f"the folder {path} {reason}", f"give yourself the right to read it: chmod u+rx '{path}'")
     if not found.posts:
         endings = ", ".join(f".{ending}" for ending in settings.data.formats)
-        others = ", ".join(f"{count} {ending}" for ending, count in found.other.most_common(5))
-        seen = f"{found.skipped} other file{'s' * (found.skipped != 1)}{f' ({others})' if others else ''}"
         raise NothingUsable(
-            f"no posts in {folder}: looked for {endings} in it and its subfolders, and saw {seen if found.skipped else 'no files at all'}",
+            f"no posts in {folder}: looked for {endings} in it and its subfolders, and saw {_seen(found)}",
             "name the folder with your posts: --input-dir ./my-blog",
         )
     return found
+
+
+def _seen(found: Listing) -> str:
+    if not found.skipped:
+        return "no files at all"
+    kinds = ", ".join(f"{count} {ending}" for ending, count in found.other.most_common(5))
+    return f"{found.skipped} other file{'s' * (found.skipped != 1)}" + (f" ({kinds})" if kinds else "")
 
 
 def _post(path: Path, folder: Path, name: str) -> tuple[Post, tuple[str, ...]]:

@@ -1,4 +1,6 @@
-"""Prepare: posts → training and validation examples. In: raw_blogs.jsonl. Out: training_data.jsonl, validation.jsonl, then their manifest.
+"""Prepare: posts → training and validation examples.
+
+In: raw_blogs.jsonl. Out: training_data.jsonl, validation.jsonl, then their manifest.
 
 Every post that is left out is listed with its reason.
 """
@@ -19,14 +21,14 @@ from blogtwin.dataset.words import count_words, shingles
 from blogtwin.errors import NothingUsable
 from blogtwin.manifest import Plan, hash_file
 from blogtwin.progress import Progress
-from blogtwin.records import Example, Post
+from blogtwin.records import Example, ExampleKind, Post
 from blogtwin.stages.result import Problem, StageResult
 from blogtwin.workspace import Workspace, manifest_beside
 
 # Posts that share this much stand on one side of the split, even where they are different enough to be kept both: a
 # sequel that quotes its first part, a yearly list. Unrelated posts of one author share under 0.02.
 _ALIKE = 0.3
-_KINDS = ("topic", "outline", "continuation", "section")
+_KINDS: tuple[ExampleKind, ...] = ("topic", "outline", "continuation", "section")
 
 
 def plan(settings: Settings, workspace: Workspace) -> Plan:

@@ -116,6 +116,9 @@ class EvaluationSettings:
         12, "held-out titles that are answered; more: narrower intervals, longer runs"
     )
     max_tokens: Annotated[int, Ge(16)] = _setting(300, "the length of each answer, in tokens")
+    perplexity_examples: Annotated[int, Ge(1)] = _setting(
+        200, "held-out examples that the perplexity is taken over at most, spread over the posts; fewer: quicker"
+    )
     seed: Annotated[int, Ge(0)] = _setting(7, "fixes the answers and the intervals")
 
 
@@ -140,9 +143,8 @@ class Settings:
 
 
 SECTIONS: dict[str, dict[str, Field[Any]]] = {
-    section.name: {key.name: key for key in fields(section.default)}
-    for section in fields(Settings)
-    if section.name != "given"
+    section: {key.name: key for key in fields(getattr(Settings, section))}
+    for section in ("data", "training", "deployment", "evaluation", "machine")
 }
 
 Overrides = Annotated[Mapping[str, Mapping[str, object]], "section → key → value; None means: not given"]

@@ -38,19 +38,25 @@ _DEFINITION = re.compile(
     r"(?:[ \t]*\n?[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\)))?[ \t]*$",
     re.MULTILINE,
 )
-_REFERENCE = re.compile(r"(?<![!\\])\[((?:[^\[\]]|\[[^\[\]]*\])+)\](?:[ ]?\n?\[([^\[\]]*)\])?(?!\()")
+_REFERENCES = tuple(  # innermost brackets first: [[text][label], 173 kB]
+    re.compile(rf"(?<![!\\])\[({inside}+)\](?: ?\n?\[([^\[\]]*)\])?(?!\()")
+    for inside in (r"[^\[\]]", r"(?:[^\[\]]|\[[^\[\]]*\])")
+)
+_ABBREVIATION = re.compile(r"^\*\[[^\]\n]+\]:.*$", re.MULTILINE)
+_HEADINGS_OF_NOTHING = re.compile(r"(?:(?:\A|\n+) {0,3}#{1,6} [^\n]*)+\s*\Z")
 _SETEXT = re.compile(r"(?<![^\n])(?<!\S\n)([^\s>|#\-*+\x02].*)\n(=+|-{3,})[ \t]*$", re.MULTILINE)
 _TRAILING = re.compile(r"(?<=\S)[ \t]+$|^[ \t]+$", re.MULTILINE)
 
 
 def clean(text: str, format: PostFormat) -> str:
-    """The author's text. Cleaning it again changes nothing."""
+    """The author's text; "" where there was nothing but machinery."""
     text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = re.sub("[\u00a0\u202f\u2007]", " ", text)
     if format == "markdown":
         shelter = Shelter()
         text = _without_machinery(shelter, text)
-        return shelter.restored(_tidied(text)).strip("\n").rstrip()
+        text = _HEADINGS_OF_NOTHING.sub("", _tidied(text))
+        return shelter.restored(text).strip("\n").rstrip()
     return _tidied(text).strip("\n").rstrip()
 
 
@@ -65,10 +71,11 @@ def _without_machinery(shelter: Shelter, text: str) -> str:
     text = shelter.take_rest(text)
     text = _LIQUID_COMMENT.sub("", text)
     text = _SHORTCODE.sub("", text)
-    text = _WORDPRESS.sub("", _TOC.sub("", _ATTRIBUTES.sub("", text)))
+    text = _TOC.sub("", _ATTRIBUTES.sub("", text))
     text = without_html(text)
     text = _IMAGE.sub("", text)
-    text = _resolved(shelter, text)
+    text = _resolved(shelter, _ABBREVIATION.sub("", text))
+    text = _WORDPRESS.sub("", text)  # after the references, because [code] and [youtube] may be labels
     text = _EMPTY_LINK.sub("", text)
     text = _WIKI_LINK.sub(r"\1", _LINK_TO_NOTHING.sub(r"\1", text))
     # One spelling of headings, so that sections are found and the twin learns one.
@@ -82,12 +89,17 @@ def _resolved(shelter: Shelter, text: str) -> str:
         return " ".join(shelter.restored(label).split()).casefold()
 
     defined = {key(match.group(1)) for match in _DEFINITION.finditer(text)}
-    if not defined:
-        return text
+
+    def resolved(match: re.Match[str]) -> str:
+        words, label = match.groups()
+        # A link of several words whose label nobody defined is a slip of the author's; grid[i][j] is no link.
+        known = key(label or words) in defined or (label is not None and (" " in words or "\n" in words))
+        return str(words) if known else match.group()
+
     text = _DEFINITION.sub("", text)
-    return _REFERENCE.sub(
-        lambda match: match.group(1) if key(match.group(2) or match.group(1)) in defined else match.group(), text
-    )
+    for pattern in _REFERENCES:
+        text = pattern.sub(resolved, text)
+    return text
 
 
 def _fenced(language: str, code: str) -> str:

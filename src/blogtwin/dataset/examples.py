@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from blogtwin.dataset import footnotes
+from blogtwin.dataset.footnotes import Footnotes
 from blogtwin.dataset.prompts import Task, Wordings
 from blogtwin.dataset.sections import Piece, blocks, estimated_tokens, heading_of, pieces, sections, sentences
 from blogtwin.dataset.shelter import Shelter
@@ -66,10 +68,11 @@ def examples(post: Post, wordings: Wordings, room: Room, seed: int) -> tuple[lis
     else:
         question = estimated_tokens(make("ending", post.text).instruction) + 16  # other wordings may be longer
         budget = max(room.whole - question - room.context, room.whole // 2)
-        parts, left_out = pieces(post.text, budget)
-        found = list(_pieces(parts, make, room))
+        body, notes = footnotes.taken_from(post.text)
+        parts, left_out = pieces(body, budget)
+        found = list(_pieces(parts, notes, make, room))
         if parts and parts[0].opens:
-            found[1:1] = _outline(post, make, room, "outline_opening", parts[0].text)
+            found[1:1] = _outline(post, make, room, "outline_opening", notes.under(parts[0].text))
     found += _sections(post, make, room, seed)
     return [example for example in found if prose_words(example.output) >= _MIN_WORDS], left_out
 
@@ -113,21 +116,24 @@ def _outline(post: Post, make: _Maker, room: Room, task: Task, answer: str) -> I
 
 def _rest(post: Post, make: _Maker, room: Room) -> Iterator[Example]:
     """The post from its beginning: about a third is given, cut where a piece would be cut."""
-    parts, _ = pieces(post.text, max(estimated_tokens(post.text) // 3, 48))
-    if len(parts) < 2 or not parts[0].opens or not post.text.startswith(parts[0].text):
+    body, notes = footnotes.taken_from(post.text)
+    parts, _ = pieces(body, max(estimated_tokens(body) // 3, 48))
+    if len(parts) < 2 or not parts[0].opens or not body.startswith(parts[0].text):
         return
     given = parts[0].text
-    example = make("ending", post.text[len(given) :].strip("\n"), given)
+    example = make("ending", notes.under(body[len(given) :].strip("\n")), notes.under(given))
     if room.fits(example.instruction, example.input, example.output):
         yield example
 
 
-def _pieces(parts: list[Piece], make: _Maker, room: Room) -> Iterator[Example]:
+def _pieces(parts: list[Piece], notes: Footnotes, make: _Maker, room: Room) -> Iterator[Example]:
     for part in parts:
+        text = notes.under(part.text)
         if part.opens:
-            yield make("opening" if not part.ends else "topic", part.text)
+            yield make("opening" if not part.ends else "topic", text)
         elif part.before is not None:
-            yield make("ending" if part.ends else "continuation", part.text, _tail(part.before, room.context))
+            before = notes.left_out_of(_tail(part.before, room.context))
+            yield make("ending" if part.ends else "continuation", text, before)
 
 
 def _tail(text: str, limit: int) -> str:
@@ -150,9 +156,11 @@ def _tail(text: str, limit: int) -> str:
 
 def _sections(post: Post, make: _Maker, room: Room, seed: int) -> Iterator[Example]:
     usable = []
-    for place, section in enumerate(sections(post.text)):
-        example = make("section", section.text, heading=section.heading)
-        if prose_words(section.text) >= _MIN_WORDS and room.fits(example.instruction, section.text):
+    body, notes = footnotes.taken_from(post.text)
+    for place, section in enumerate(sections(body)):
+        text = notes.under(section.text)
+        example = make("section", text, heading=notes.left_out_of(section.heading))
+        if prose_words(text) >= _MIN_WORDS and room.fits(example.instruction, text):
             usable.append((content_id(str(seed), post.id, section.heading, str(place)), place, example))
     for _, _, example in sorted(sorted(usable)[:_MAX_SECTIONS], key=lambda one: one[1]):
         yield example

@@ -167,13 +167,27 @@ def _fitting(held: list[str], budget: int) -> Iterator[str]:
     if estimated_tokens(together) <= budget:
         yield together
         return
-    for block in held:
-        yield from _parts(block, budget) if estimated_tokens(block) > budget else [block]
+    *before, last = held
+    first, *others = _parts(last, budget)
+    if estimated_tokens(first) > budget:  # it will be left out, and a heading over nothing with it
+        while before and heading_of(before[-1]):
+            before.pop()
+        yield from (part for block in before for part in _parts(block, budget))
+        yield from (first, *others)
+        return
+    opening = "\n\n".join([*before, first])
+    if estimated_tokens(opening) <= budget:
+        yield from (opening, *others)
+    else:
+        yield from (part for block in held for part in _parts(block, budget))
 
 
 def _parts(block: str, budget: int) -> Iterator[str]:
     """A long paragraph as groups of sentences, a long list as groups of items; anything else as it is."""
     lines = block.split("\n")
+    if estimated_tokens(block) <= budget:
+        yield block
+        return
     if _FENCE.match(block) or block.startswith(("    ", "\t", "|", ">", "\x02")) or heading_of(block):
         yield block
         return

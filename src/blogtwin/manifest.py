@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -54,17 +55,33 @@ def stamp(path: Path, known: FileStamp | None = None) -> FileStamp:
     status = path.stat()
     if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
         return known
-    return FileStamp(sha256=hash_file(path), size=status.st_size, mtime_ns=status.st_mtime_ns)
+    try:
+        content = hash_file(path)
+    except PermissionError:  # one post that stays shut must not end the run that lists it
+        content = "unreadable"
+    return FileStamp(sha256=content, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
-def files_under(path: Path) -> Iterator[Path]:
-    """`path` itself when it is a file, else every file below it in a fixed order, without hidden ones."""
+def files_under(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """`path` itself when it is a file, else every file below it in a fixed order, without hidden ones.
+
+    A folder that stays shut counts as empty, and a link to a folder above is not followed round and round.
+    """
     if path.is_file():
         yield path
-    elif path.is_dir():
-        for child in sorted(path.iterdir()):
+    elif path.is_dir() and (real := path.resolve()) not in above:
+        try:
+            children = sorted(path.iterdir())
+        except PermissionError:
+            return
+        for child in children:
             if not child.name.startswith("."):
-                yield from files_under(child)
+                yield from files_under(child, above | {real})
+
+
+def _name(file: Path) -> str:
+    """The path as JSON can hold it: bytes of a name that are no UTF-8 are written as escapes."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True)
@@ -97,7 +114,7 @@ class Plan:
         if last.settings != self.settings_hash:
             return "its settings have changed"
         for paths, known, what in ((self.inputs, last.inputs, "input"), (self.outputs, last.outputs, "output")):
-            now = {str(file): stamp(file, known.get(str(file))) for path in paths for file in files_under(path)}
+            now = {_name(file): stamp(file, known.get(_name(file))) for path in paths for file in files_under(path)}
             if {name: one.sha256 for name, one in now.items()} != {name: one.sha256 for name, one in known.items()}:
                 changed = sorted(name for name in {*now, *known} if now.get(name) != known.get(name))
                 return f"{what} {changed[0]} has changed"
@@ -109,8 +126,8 @@ class Plan:
             stage=self.stage,
             version=__version__,
             settings=self.settings_hash,
-            inputs={str(file): stamp(file) for path in self.inputs for file in files_under(path)},
-            outputs={str(file): stamp(file) for path in self.outputs for file in files_under(path)},
+            inputs={_name(file): stamp(file) for path in self.inputs for file in files_under(path)},
+            outputs={_name(file): stamp(file) for path in self.outputs for file in files_under(path)},
             counts=dict(counts),
             seconds=round(time.monotonic() - self.started, 3),
         )

@@ -132,7 +132,7 @@ def _calibrated(base: Array, twin: Array, author: Array) -> tuple[float | None, 
 
 
 def _interval(scores: Array | None) -> tuple[float | None, float | None]:
-    if scores is None or np.ptp(scores) == 0 or len(scores) < 2:
+    if scores is None or len(scores) < 2 or np.ptp(scores) < 1e-12:
         return None, None
     low, high = np.percentile(scores[1:], [2.5, 97.5])
     return float(low), float(high)

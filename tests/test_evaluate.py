@@ -1,0 +1,231 @@
+"""The evaluate stage: a deployed twin beside its base, from the files to the report, through the real llama.cpp."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from blogtwin import jsonl
+from blogtwin.config import DeploymentSettings, EvaluationSettings, MachineSettings, Settings
+from blogtwin.errors import BrokenRecord, ConfigError, InputError, NothingUsable, RuntimeUnavailable
+from blogtwin.evaluation.report import Report
+from blogtwin.progress import Silent
+from blogtwin.records import Example, Message, Sampling, content_id
+from blogtwin.runtimes.llama_cpp import LlamaCpp
+from blogtwin.stages import deploy, evaluate
+from blogtwin.workspace import Workspace
+from conftest import EXAMPLES
+
+SETTINGS = Settings(
+    deployment=DeploymentSettings(model_name="tiny:latest", runtime="llama-cpp", quantize="f16"),
+    evaluation=EvaluationSettings(samples=3, max_tokens=32, perplexity_examples=6),
+    machine=MachineSettings(threads=1),
+)
+
+
+def examples(paths: Sequence[Path]) -> list[Example]:
+    """A topic, and a continuation whose text stands in it as well, for each post."""
+    found = []
+    for path in paths:
+        text = re.sub(r"\A(---|\+\+\+)\n.*?\n\1\n", "", path.read_text("utf-8"), flags=re.DOTALL).strip()
+        for kind, instruction, given, output in (
+            ("topic", f"Write a post called “{path.stem[11:]}”.", "", text),
+            ("continuation", "Go on with this post.", text[:300], text[300:]),
+        ):
+            number = content_id(path.stem, kind)
+            found.append(
+                Example.model_validate(
+                    {
+                        "id": number,
+                        "post_id": path.stem,
+                        "kind": kind,
+                        "instruction": instruction,
+                        "input": given,
+                        "output": output,
+                    }
+                )
+            )
+    return found
+
+
+@pytest.fixture(scope="module")
+def project(tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of work, up to the adapter, with two test prompts."""
+    folder = tmp_path_factory.mktemp("project")
+    posts = sorted(EXAMPLES.glob("*.md"))
+    jsonl.write(folder / "data" / "validation.jsonl", examples(posts[:4]))
+    jsonl.write(folder / "data" / "training_data.jsonl", examples(posts[4:]))
+    shutil.copytree(tiny_adapter, folder / "models" / "tiny")
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "test_prompts.txt").write_text(
+        "# mine\nWrite about fog.\n\nWrite about fog.\nWhy do you write?\n", encoding="utf-8"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(project: Path) -> Iterator[Path]:
+    """A home in which the twin has been deployed once for all tests of this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BLOGTWIN_HOME", str(project / "home"))
+        patch.chdir(project)
+        deploy.run(SETTINGS, Workspace.here(SETTINGS), Silent())
+        yield project / "home"
+
+
+@pytest.fixture
+def workspace(project: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """The project with a report of the test's own."""
+    monkeypatch.setenv("BLOGTWIN_HOME", str(home))
+    monkeypatch.chdir(project)
+    return replace(Workspace.here(SETTINGS), report=tmp_path / "results" / "eval_report.json")
+
+
+def test_a_deployed_twin_is_measured_beside_its_base(workspace: Workspace) -> None:
+    result = evaluate.run(SETTINGS, workspace, Silent())
+    raw = json.loads(workspace.report.read_text("utf-8"))
+    assert {"perplexity", "style_similarity_score", "average_bleu", "sample_comparisons"} <= raw.keys()
+    report = Report.model_validate(raw)
+    assert report.model == "tiny:latest"
+    # Random weights over 1,024 tokens guess about evenly; LoRA noise makes that worse, and never the same.
+    assert 500 < report.perplexity_base < 3000
+    assert report.perplexity != pytest.approx(report.perplexity_base, rel=1e-3)
+    assert report.counts.examples == 6
+    assert report.counts.posts == 4, "six of eight examples must come from all four posts"
+    assert report.counts.training_posts == len(sorted(EXAMPLES.glob("*.md"))) - 4
+    assert sum(post.tokens for post in report.losses) == report.counts.answer_tokens
+    assert [sample.origin for sample in report.sample_comparisons] == ["held-out title"] * 3 + ["test prompt"] * 2
+    assert [sample.prompt for sample in report.sample_comparisons][3:] == ["Write about fog.", "Why do you write?"]
+    for sample in report.sample_comparisons:
+        assert sample.base
+        assert sample.base != sample.twin
+        assert (sample.author is None) == (sample.origin == "test prompt")
+    assert report.voice.prompts == 3
+    assert result.counts["perplexity"] == round(report.perplexity, 2)
+    assert result.counts["perplexity_base"] == round(report.perplexity_base, 2)
+
+
+def test_the_base_is_gone_from_the_runtime_afterwards(workspace: Workspace, home: Path) -> None:
+    evaluate.run(SETTINGS, workspace, Silent())
+    assert LlamaCpp().names() == ["tiny:latest"]
+    assert len(list((home / "served" / "blobs").iterdir())) == 1
+    assert not (workspace.report.parent / ".base-model").exists()
+
+
+def test_the_same_twin_gives_the_same_report_and_a_second_run_is_not_needed(workspace: Workspace) -> None:
+    assert evaluate.plan(SETTINGS, workspace).stale() == "it has not run yet"
+    evaluate.run(SETTINGS, workspace, Silent())
+    first = workspace.report.read_bytes()
+    assert evaluate.plan(SETTINGS, workspace).stale() is None
+    shutil.rmtree(workspace.report.parent)
+    evaluate.run(SETTINGS, workspace, Silent())
+    assert workspace.report.read_bytes() == first
+
+
+def test_a_killed_evaluation_goes_on_where_it_stopped(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate.run(SETTINGS, workspace, Silent())
+    whole = workspace.report.read_bytes()
+    shutil.rmtree(workspace.report.parent)
+    asked: list[str] = []
+    real = LlamaCpp.chat
+
+    def dies_at_the_eighth(self: LlamaCpp, name: str, messages: Sequence[Message], options: Sampling) -> Iterator[str]:
+        asked.append(name)
+        if len(asked) == 8:
+            raise KeyboardInterrupt
+        return real(self, name, messages, options)
+
+    monkeypatch.setattr(LlamaCpp, "chat", dies_at_the_eighth)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.run(SETTINGS, workspace, Silent())
+    assert not workspace.report.exists()
+    assert LlamaCpp().names() == ["tiny:latest"], "the base must be gone after a failure as well"
+    (answers,) = workspace.report.parent.glob(".*.jsonl")
+    with answers.open("a", encoding="utf-8") as file:
+        file.write('{"id": "half a li')  # what a kill in the middle of a write leaves
+    evaluate.run(SETTINGS, workspace, Silent())
+    assert len(asked) == 8 + 3, "seven of ten answers were there already"
+    assert workspace.report.read_bytes() == whole
+
+
+def test_a_base_that_cannot_be_served_leaves_nothing_behind(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeUnavailable("the runtime is out of memory", "free some")
+
+    monkeypatch.setattr(LlamaCpp, "install", full)
+    with pytest.raises(RuntimeUnavailable, match="out of memory"):
+        evaluate.run(SETTINGS, workspace, Silent())
+    assert LlamaCpp().names() == ["tiny:latest"]
+    assert not (workspace.report.parent / ".base-model").exists()
+
+
+def test_other_prompts_make_the_stage_run_again(workspace: Workspace, tmp_path: Path) -> None:
+    evaluate.run(SETTINGS, workspace, Silent())
+    more = tmp_path / "more.txt"
+    more.write_text("Write about bees.\n", encoding="utf-8")
+    changed = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, test_prompts_file=more))
+    assert evaluate.plan(changed, workspace).stale() is not None
+    evaluate.run(changed, workspace, Silent())
+    assert "Write about bees." in workspace.report.read_text("utf-8")
+
+
+def test_a_name_that_was_never_deployed_is_told_with_those_that_were(workspace: Workspace) -> None:
+    other = replace(SETTINGS, deployment=replace(SETTINGS.deployment, model_name="nobody:latest"))
+    assert evaluate.plan(other, workspace).stale() is not None, "a dry run before the first deploy must not fail"
+    with pytest.raises(InputError, match="no twin named nobody:latest") as told:
+        evaluate.run(other, workspace, Silent())
+    assert "tiny:latest" in told.value.hint
+
+
+def test_an_empty_test_set_is_named(workspace: Workspace, tmp_path: Path) -> None:
+    empty = tmp_path / "validation.jsonl"
+    empty.write_text("\n", encoding="utf-8")
+    with pytest.raises(NothingUsable, match=r"validation\.jsonl holds no example"):
+        evaluate.run(SETTINGS, replace(workspace, validation=empty), Silent())
+
+
+def test_a_broken_line_is_named_with_its_number(workspace: Workspace, tmp_path: Path) -> None:
+    broken = tmp_path / "validation.jsonl"
+    lines = workspace.validation.read_text("utf-8").splitlines()
+    broken.write_text("\n".join([lines[0], lines[1][:40], *lines[2:]]), encoding="utf-8")
+    with pytest.raises(BrokenRecord, match=r"validation\.jsonl, line 2: is not JSON"):
+        evaluate.run(SETTINGS, replace(workspace, validation=broken), Silent())
+
+
+def test_a_test_set_without_training_data_beside_it_says_what_is_missing(workspace: Workspace, tmp_path: Path) -> None:
+    missing = tmp_path / "training_data.jsonl"
+    with pytest.raises(InputError, match=r"training_data\.jsonl is not there") as told:
+        evaluate.run(SETTINGS, replace(workspace, training_data=missing), Silent())
+    assert "prepare-dataset" in told.value.hint
+
+
+def test_a_test_set_that_was_trained_on_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(NothingUsable, match="holds no post that is not in"):
+        evaluate.run(SETTINGS, replace(workspace, validation=workspace.training_data), Silent())
+
+
+def test_a_prompts_file_that_was_asked_for_and_is_not_there_is_named(workspace: Workspace) -> None:
+    gone = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, test_prompts_file=Path("gone.txt")))
+    with pytest.raises(ConfigError, match=r"gone\.txt is not there"):
+        evaluate.run(gone, workspace, Silent())
+
+
+def test_the_prompts_that_come_with_blogtwin_cover_five_kinds_of_post(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from blogtwin.stages.side_by_side import questions
+
+    monkeypatch.chdir(tmp_path)  # no prompts/ of their own here
+    prompts = [question.prompt for question in questions([], SETTINGS)]
+    assert len(prompts) == 15
+    assert len(set(prompts)) == 15
+    for kind in ("tutorial", "how-to", "looks back", "opinion", "news"):
+        assert any(kind in prompt for prompt in prompts), kind

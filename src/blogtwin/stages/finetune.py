@@ -40,8 +40,6 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     train, validation, held_out = _examples(workspace)
     machine = hardware.detect()
     backend = base.choose(machine)
-    for remark in remarks:
-        progress.note(remark)
     with atomic.writing_to(workspace.model):
         workspace.model.mkdir(parents=True, exist_ok=True)
     job = base.TrainJob(

@@ -7,7 +7,7 @@ from math import ceil
 
 from blogtwin.training import curve
 
-_VALIDATIONS_AN_EPOCH = 4
+_VALIDATIONS_AN_EPOCH = 2  # with the default patience of 3, an epoch and a half without a gain ends it
 _WARM_UP = 0.05  # share of the steps
 MOST_VALIDATION_ROWS = 100  # more cost time at every look and change little
 

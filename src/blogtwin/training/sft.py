@@ -7,9 +7,10 @@ goes on from a checkpoint computes what an undisturbed one computes, bit for bit
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ import datasets
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     PrinterCallback,
@@ -38,6 +40,7 @@ from blogtwin.training.rows import Row
 from blogtwin.training.schedule import Schedule
 
 _SAVE_EVERY = 300.0  # seconds; on a slow machine a kill costs no more than this
+_NEARLY_NOTHING = 2**24  # bytes free
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,7 @@ def train(
     label = f"Training from step {start}" if start else "Training"
     with progress.task(label, schedule.steps - start, "steps") as task:
         course.task = task
-        with _named_warnings():
-            trainer.train(resume_from_checkpoint=str(checkpoints.at(start)) if sealed else None)
+        trainer.train(resume_from_checkpoint=str(checkpoints.at(start)) if sealed else None)
     return Speed(course.seconds, course.tokens)
 
 
@@ -108,6 +110,15 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _save_checkpoint(self, *given: Any) -> None:
+        """torch and safetensors have errors of their own for a full disk; it is one fact, so it becomes one error."""
+        try:
+            super()._save_checkpoint(*given)
+        except (RuntimeError, SafetensorError) as fault:
+            if shutil.disk_usage(self.args.output_dir).free < _NEARLY_NOTHING:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from fault
+            raise
 
     def _send_telemetry(self) -> None:
         """Nothing leaves the machine."""
@@ -197,16 +208,15 @@ def _with_lora(model: Any, settings: TrainingSettings) -> Any:
 def _arguments(
     settings: TrainingSettings, schedule: Schedule, precision: Precision, checkpoints: Checkpoints
 ) -> SFTConfig:
-    # One example at a time needs no padding and little memory; small models are faster with whole batches.
-    at_once = 1 if precision.frugal else settings.batch_size
     return SFTConfig(
         output_dir=str(checkpoints.folder),
         use_cpu=True,
         bf16=False,  # mixed precision is for accelerators; here the base itself is in bfloat16, where it is used
         max_steps=schedule.steps,
-        per_device_train_batch_size=at_once,
-        gradient_accumulation_steps=settings.batch_size // at_once,
-        per_device_eval_batch_size=at_once,
+        # One example at a time: no padding, little memory; the gradients of a batch are added up.
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=settings.batch_size,
+        per_device_eval_batch_size=1,
         gradient_checkpointing=precision.frugal,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
@@ -232,11 +242,3 @@ def _quiet() -> None:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     datasets.disable_progress_bars()
-
-
-@contextmanager
-def _named_warnings() -> Iterator[None]:
-    import warnings
-
-    with warnings.catch_warnings():
-        yield

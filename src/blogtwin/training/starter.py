@@ -112,7 +112,9 @@ def _train_model(tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, 
     """Next-token training on random windows of the plain texts, end to end."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # the command line draws its own
     bos, end = tokenizer.token_to_id(MARKERS[0]), tokenizer.token_to_id(MARKERS[4])
     stream = torch.tensor([number for text in texts for number in (bos, *tokenizer.encode(text).ids, end)])
     stream = stream.repeat(-(-(WINDOW + 2) // len(stream)))  # a blog of a few lines is read over and over

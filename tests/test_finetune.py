@@ -1,0 +1,309 @@
+"""finetune, end to end, on a tiny Llama: what it learns, what it leaves, how it goes on, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from blogtwin import jsonl
+from blogtwin.config import Settings, TrainingSettings
+from blogtwin.errors import ModelError, NothingUsable
+from blogtwin.progress import Silent, Task
+from blogtwin.records import AdapterCard, Example
+from blogtwin.stages import finetune
+from blogtwin.training import adapter, starter
+from blogtwin.training.checkpoints import Checkpoints
+from blogtwin.training.hardware import detect
+from blogtwin.training.schedule import Schedule
+from blogtwin.workspace import Workspace
+
+SENTENCES = (
+    "The clock in the hall stopped on Tuesday.",
+    "My neighbour's bees were in the lime tree by noon.",
+    "I have oiled the pivots, and I will charge for the oil.",
+    "The tide came up over the steps and took the ledger.",
+)
+
+
+def example(post: int) -> Example:
+    text = " ".join(SENTENCES[(post + n) % 4] for n in range(6))
+    given = {"instruction": f"Write about day {post}.", "input": "", "output": text}
+    return Example.model_validate({"id": f"e{post}", "post_id": f"p{post}", "kind": "topic", **given})
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    place = Workspace(
+        posts=tmp_path / "data" / "raw_blogs.jsonl",
+        training_data=tmp_path / "data" / "training_data.jsonl",
+        validation=tmp_path / "data" / "validation.jsonl",
+        model=tmp_path / "models" / "twin",
+        report=tmp_path / "report.json",
+    )
+    jsonl.write(place.training_data, map(example, range(24)))
+    jsonl.write(place.validation, map(example, range(24, 28)))
+    return place
+
+
+def settings(base: Path | str, **changes: object) -> Settings:
+    training = replace(
+        TrainingSettings(), base_model=str(base), learning_rate=0.02, epochs=2.0, lora_r=4, max_length=256
+    )
+    given = frozenset({("training", "learning_rate")})
+    return replace(Settings(), training=replace(training, **changes), given=given)  # type: ignore[arg-type]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything a run leaves but its manifest, which holds the seconds it took."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+def test_the_twin_predicts_held_out_posts_better_and_its_folder_says_what_it_is(
+    tiny_base: Path, workspace: Workspace
+) -> None:
+    chosen = settings(tiny_base)
+    result = finetune.run(chosen, workspace, Silent())
+
+    assert result.counts["examples"] == 24
+    assert result.counts["steps"] == 12
+    assert result.counts["validation_perplexity"] < 0.9 * result.counts["base_validation_perplexity"]
+    made = adapter.load(workspace.model)
+    assert made.base == tiny_base.resolve()
+    assert made.card.template == "llama3"
+    assert made.card.max_length == 256
+    assert {path.name for path in workspace.model.iterdir()} == {*adapter.FILES, "manifest.json"}
+    assert "{{ bos_token }}" in (workspace.model / "chat_template.jinja").read_text("utf-8")
+    log = list(jsonl.lines(workspace.model / "training_log.jsonl"))
+    assert log[0][1].keys() >= {"step", "eval_loss"}
+    losses = [entry["eval_loss"] for _, entry in log if "eval_loss" in entry]
+    assert min(losses) == pytest.approx(made.card.best_loss, abs=1e-5)
+    assert (workspace.model / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert finetune.plan(chosen, workspace).stale() is None
+    assert finetune.plan(settings(tiny_base, epochs=3.0), workspace).stale() == "its settings have changed"
+
+    # PEFT itself loads the folder, and finds in it the loss that the card promises.
+    assert _loss(workspace, made.card, chosen) == pytest.approx(made.card.best_loss, abs=1e-3)
+
+
+def _loss(workspace: Workspace, card: AdapterCard, chosen: Settings) -> float:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from blogtwin.chat_template import LLAMA3
+    from blogtwin.training.rows import tokenized
+
+    tokenizer = AutoTokenizer.from_pretrained(workspace.model)
+    rows = tokenized(
+        list(jsonl.read(workspace.validation, Example)), tokenizer, LLAMA3, chosen.training.system_prompt, 256
+    ).rows
+    twin = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(card.base_path), workspace.model)
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for row in rows:
+            loss = twin(input_ids=torch.tensor([row.tokens]), labels=torch.tensor([row.labels])).loss
+            total += float(loss) * (len(row.tokens) - row.prompt)
+            count += len(row.tokens) - row.prompt
+    return total / count
+
+
+KILLED = """
+import sys
+from test_finetune import place, settings
+from blogtwin.progress import Silent
+from blogtwin.stages import finetune
+from blogtwin.training import starter
+
+starter.STEPS = 12
+finetune.run(settings("starter"), place(sys.argv[1]), Silent())
+"""
+
+
+def place(root: str | Path) -> Workspace:
+    data = Path(root) / "data"
+    return Workspace(
+        posts=data / "raw_blogs.jsonl",
+        training_data=data / "training_data.jsonl",
+        validation=data / "validation.jsonl",
+        model=Path(root) / "models" / "twin",
+        report=Path(root) / "report.json",
+    )
+
+
+def kill_when(root: Path, pattern: str) -> None:
+    """Run finetune in a process of its own and SIGKILL it as soon as a path like `pattern` is there."""
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(root)], cwd=Path(__file__).parent)
+    try:
+        while not any(root.glob(pattern)):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.002)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_run_killed_while_making_its_base_and_again_while_training_ends_with_the_same_bytes(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starter, "STEPS", 12)
+    finetune.run(settings("starter"), workspace, Silent())
+    undisturbed = files(workspace.model)
+    assert "base/model.safetensors" in undisturbed
+
+    again = place(tmp_path / "again")
+    for path in (workspace.training_data, workspace.validation):
+        jsonl.write(again.training_data.with_name(path.name), jsonl.read(path, Example))
+    kill_when(tmp_path / "again", "models/twin/.training/.base.partial/tokenizer.json")
+    assert not (again.model / adapter.CARD).exists()
+    kill_when(tmp_path / "again", "models/twin/.training/checkpoint-6/sealed.json")
+    with pytest.raises(ModelError, match="no finished adapter"):
+        adapter.load(again.model)
+    progress = Silent()
+    finetune.run(settings("starter"), again, progress)
+    assert any(note.startswith("going on from step") for note in progress.notes)
+    assert files(again.model) == undisturbed
+
+
+class Interrupting(Silent):
+    """Someone presses Ctrl-C after so many steps of training."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    @contextmanager
+    def task(self, label: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        with super().task(label, total, unit) as task:
+            yield _Interrupting(self, task) if label.startswith("Training") else task
+
+
+class _Interrupting:
+    def __init__(self, progress: Interrupting, task: Task) -> None:
+        self.progress = progress
+        self.task = task
+
+    def advance(self, amount: float = 1, **figures: str) -> None:
+        self.progress.steps -= 1
+        if not self.progress.steps:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_the_last_checkpoint_and_the_earlier_twin_in_service(
+    tiny_base: Path, workspace: Workspace
+) -> None:
+    short, long = settings(tiny_base, epochs=1.0), settings(tiny_base)
+    finetune.run(long, workspace, Silent())
+    wanted = files(workspace.model)
+    finetune.run(short, workspace, Silent())
+    earlier = files(workspace.model)
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune.run(long, workspace, Interrupting(8))
+    left = files(workspace.model)
+    assert {name: left[name] for name in earlier} == earlier
+    assert {name.split("/")[1] for name in left if name.startswith(".training")} == {"checkpoint-6"}
+
+    progress = Silent()
+    finetune.run(long, workspace, progress)
+    assert progress.notes == ["going on from step 6 of 12"]
+    assert files(workspace.model) == wanted
+
+
+def test_a_checkpoint_that_is_half_written_or_of_another_run_is_passed_over(tmp_path: Path) -> None:
+    mine = Checkpoints(tmp_path, "mine")
+    for step, run in ((3, mine), (6, mine), (9, mine), (12, Checkpoints(tmp_path, "other"))):
+        run.at(step).mkdir()
+        (run.at(step) / "optimizer.pt").write_bytes(b"x" * 100)
+        run.seal(step)
+    mine.at(15).mkdir()  # killed before it was sealed
+    (mine.at(9) / "optimizer.pt").write_bytes(b"x" * 50)  # cut off by a power failure
+    assert mine.sealed() == [3, 6]
+    mine.keep({6})
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-6"]
+
+
+def test_other_settings_start_over_instead_of_going_on(tiny_base: Path, workspace: Workspace) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        finetune.run(settings(tiny_base), workspace, Interrupting(8))
+    progress = Silent()
+    result = finetune.run(settings(tiny_base, epochs=0.5), workspace, progress)
+    assert progress.notes == []
+    assert result.counts["steps"] == 3
+    assert not adapter.work_folder(workspace.model).exists()
+
+
+def test_training_ends_when_patience_does_and_never_before_a_better_step() -> None:
+    schedule = Schedule.plan(rows=40, batch_size=4, epochs=3, patience=2)
+    log = [{"step": 0, "eval_loss": 1.0}, {"step": 5, "eval_loss": 3.0}, {"step": 10, "eval_loss": 2.0}]
+    assert schedule.steps == 30
+    assert schedule.validations == {5, 10, 15, 20, 25, 30}
+    assert not schedule.is_over(log)
+    assert not schedule.is_over([*log, {"step": 15, "eval_loss": 2.5}])
+    assert schedule.is_over([*log, {"step": 15, "eval_loss": 2.5}, {"step": 20, "eval_loss": 2.1}])
+    assert schedule.is_over([*log, {"step": 30, "eval_loss": 1.9}])
+
+
+def test_without_a_validation_file_a_tenth_of_the_posts_is_held_out(tiny_base: Path, workspace: Workspace) -> None:
+    workspace.validation.unlink()
+    result = finetune.run(settings(tiny_base, epochs=0.2), workspace, Silent())
+    assert result.counts["examples"] == 22
+    assert "2 of the examples were held out" in " ".join(result.notes)
+
+
+@pytest.mark.parametrize("content", ["", '{"instruction": "Write.", "output": " "}\n'])
+def test_data_without_a_usable_example_is_refused(tiny_base: Path, workspace: Workspace, content: str) -> None:
+    workspace.training_data.write_text(content, "utf-8")
+    with pytest.raises(NothingUsable, match=r"training_data\.jsonl has no example to learn from"):
+        finetune.run(settings(tiny_base), workspace, Silent())
+
+
+def test_examples_that_do_not_fit_say_how_to_give_them_room(tiny_base: Path, workspace: Workspace) -> None:
+    wordy = settings(tiny_base, system_prompt="You write and write. " * 60)
+    with pytest.raises(NothingUsable, match="none of the 24 training examples fits into 256 tokens") as caught:
+        finetune.run(wordy, workspace, Silent())
+    assert "--max-length" in caught.value.hint
+
+
+def test_an_adapter_folder_that_was_cut_off_says_so(tiny_adapter: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "twin"
+    folder.mkdir()
+    for path in tiny_adapter.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    assert adapter.load(folder).card.template == "llama3"
+    whole = (folder / adapter.WEIGHTS).stat().st_size
+    (folder / adapter.WEIGHTS).write_bytes((folder / adapter.WEIGHTS).read_bytes()[:-100])
+    with pytest.raises(ModelError, match=f"ends after {whole - 100:,} of {whole:,} bytes"):
+        adapter.load(folder)
+    (folder / adapter.CARD).write_text(json.dumps({"base_model": "x"}), "utf-8")
+    with pytest.raises(ModelError):
+        adapter.load(folder)
+    with pytest.raises(ModelError, match=r"no finished adapter: it has no twin\.json"):
+        adapter.load(tmp_path)
+
+
+def test_the_machine_is_described_without_loading_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = "import sys; from blogtwin.training import hardware; hardware.detect(); print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    here = detect()
+    assert here.cores >= 1
+    assert here.memory > 2**28
+    assert "nvidia-smi is not on the PATH" in here.found["cuda"]
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771'\n", "utf-8")
+    driver.chmod(0o755)
+    found = detect()
+    assert (found.platform, found.device) == ("cuda", "NVIDIA H200")
+    assert found.device_memory == 143771 * 2**20

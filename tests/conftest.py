@@ -9,6 +9,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,3 +113,40 @@ def tiny_adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     )
     (folder / "twin.json").write_text(json.dumps(card.model_dump(), indent=2), encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ollama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Ollama server, started for these tests with a home and models of its own."""
+    import httpx
+
+    program = shutil.which("ollama")
+    if program is None:
+        pytest.skip("Ollama is not installed here (no `ollama` on the PATH)")
+    home = tmp_path_factory.mktemp("ollama")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "OLLAMA_MODELS": str(home / "models")}
+    with (home / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [program, "serve"], env=environment | {"OLLAMA_HOST": address}, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        for _ in range(300):
+            try:
+                if httpx.get(f"http://{address}/api/version", trust_env=False).is_success:
+                    break
+            except httpx.TransportError:
+                assert server.poll() is None, (home / "server.log").read_text(errors="replace")
+                time.sleep(0.1)
+        else:
+            pytest.fail(f"Ollama did not answer in 30 s: {(home / 'server.log').read_text(errors='replace')}")
+        yield f"http://{address}"
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()

@@ -19,6 +19,10 @@ from blogtwin.errors import OutputError
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space, then run the same command again: nothing was half-written"),
     errno.EDQUOT: ("the disk quota is used up", "free some space, then run the same command again"),
+    errno.EFBIG: (
+        "a file this large is not allowed there",
+        "choose another disk (FAT ends at 4 GB), or lift the limit",
+    ),
     errno.EACCES: ("permission denied", "choose another place with --output, or give yourself write access"),
     errno.EPERM: ("permission denied", "choose another place with --output, or give yourself write access"),
     errno.EROFS: ("the file system is read-only", "choose another place with --output"),

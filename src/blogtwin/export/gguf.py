@@ -6,6 +6,7 @@ norms in F32, tokenizer and template inside. Streamed: memory stays far below th
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Iterator
@@ -52,7 +53,8 @@ def write_gguf(model: Path, into: Path, quantization: Quantization, name: str, p
             writer.close()
             partial.replace(into)
         finally:
-            writer.close()
+            with contextlib.suppress(OSError):  # on a full disk the last bytes cannot be written here either
+                writer.close()
             partial.unlink(missing_ok=True)
     return into
 

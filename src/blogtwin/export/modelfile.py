@@ -36,9 +36,9 @@ def modelfile(artifact: Artifact, gguf: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    if _QUOTES in text or text.endswith('"') or "\0" in text:
+    if _QUOTES in text or "\0" in text:
         raise ModelError(
-            f'a Modelfile cannot hold the text {text[:60]!r}: it has """, a NUL, or a quotation mark at its end',
+            f"a Modelfile cannot hold {text[:60]!r}: there are three quotation marks in a row in it, or a NUL",
             "reword training.system_prompt and train again",
         )
     return f"{_QUOTES}{text}{_QUOTES}"

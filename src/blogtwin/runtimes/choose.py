@@ -10,7 +10,7 @@ from blogtwin.runtimes.ollama import Ollama
 
 def all_runtimes(ollama_base_url: str, threads: int | None = None) -> list[Runtime]:
     """Every runtime, in the order in which `auto` tries them."""
-    return [Ollama(ollama_base_url), LlamaCpp(threads)]
+    return [Ollama(ollama_base_url, threads), LlamaCpp(threads)]
 
 
 def choose(wanted: str, ollama_base_url: str, threads: int | None = None) -> Runtime:

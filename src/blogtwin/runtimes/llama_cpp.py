@@ -93,7 +93,11 @@ class LlamaCpp:
             "stop": list(TEMPLATES[served.template].stop),
             "cache_prompt": False,  # a prompt read in other pieces rounds differently: the same seed, the same answer
         }
-        with _asking(name), running.client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        with (
+            _asking(name),
+            running.client() as client,
+            client.stream("POST", "/v1/chat/completions", json=body) as answer,
+        ):
             if not answer.is_success:
                 answer.read()
                 raise _refused(name, answer)
@@ -125,8 +129,8 @@ class LlamaCpp:
 
     def _ask(self, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         running, _ = self._running(name)
-        with _asking(name):
-            answer = running.client.post(path, json=body)
+        with _asking(name), running.client() as client:
+            answer = client.post(path, json=body)
             if not answer.is_success:
                 raise _refused(name, answer)
             return dict(answer.json())
@@ -137,7 +141,17 @@ class _Running:
     """A loaded model: the server lives as long as this is referred to."""
 
     server: Any
-    client: httpx.Client
+    secret: str  # what its requests must carry
+
+    def client(self) -> httpx.Client:
+        import httpx
+
+        return httpx.Client(
+            base_url=self.server.listening_address,
+            headers={"Authorization": f"Bearer {self.secret}"},
+            timeout=httpx.Timeout(_ANSWER, connect=5.0),
+            trust_env=False,  # a proxy for the web must not be asked for a server inside this process
+        )
 
 
 _lock = threading.Lock()
@@ -155,7 +169,6 @@ def _start(blob: Path, artifact: Artifact, threads: int) -> _Running:
 
 
 def _load(blob: Path, context: int, threads: int) -> _Running:
-    import httpx
     import xllamacpp
 
     if not blob.is_file():
@@ -180,11 +193,7 @@ def _load(blob: Path, context: int, threads: int) -> _Running:
             f"llama.cpp cannot load {blob}: {fault}",
             "free some memory if there is little, or make the file again with: blogtwin deploy",
         ) from fault
-    headers = {"Authorization": f"Bearer {secret}"}
-    client = httpx.Client(
-        base_url=server.listening_address, headers=headers, timeout=httpx.Timeout(_ANSWER, connect=5.0), trust_env=False
-    )
-    return _Running(server, client)
+    return _Running(server, secret)
 
 
 @contextlib.contextmanager

@@ -26,11 +26,12 @@ _CHUNK = 1 << 20  # bytes
 
 
 class Ollama:
-    """An Ollama server at `base_url`."""
+    """An Ollama server at `base_url`. threads: processor threads of an answer; None leaves the number to Ollama."""
 
     name = "ollama"
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, threads: int | None = None) -> None:
+        self.threads = threads
         self.base_url = (base_url if "://" in base_url else f"http://{base_url}").rstrip("/")
 
     def unavailable(self) -> str | None:
@@ -50,11 +51,15 @@ class Ollama:
 
     def install(self, artifact: Artifact, name: str, progress: Progress) -> None:
         size = Path(artifact.gguf).stat().st_size
-        with progress.task("Sending to Ollama", size, "bytes") as task, self._asking(f"take {name}"):
+        template, sampling = TEMPLATES[artifact.template], artifact.sampling
+        with (
+            progress.task("Sending to Ollama", size, "bytes") as task,
+            self._asking(f"take {name}"),
+            self._client() as client,
+        ):
             self._send(Path(artifact.gguf), artifact.gguf_sha256, task)
-            template, sampling = TEMPLATES[artifact.template], artifact.sampling
             last = None
-            for step in self._client().create(
+            for step in client.create(
                 model=name,
                 files={"model.gguf": f"sha256:{artifact.gguf_sha256}"},
                 template=template.go,
@@ -69,24 +74,23 @@ class Ollama:
                 )
 
     def move(self, source: str, target: str) -> None:
-        with self._asking(f"rename {source} to {target}"):
-            client = self._client()
+        with self._asking(f"rename {source} to {target}"), self._client() as client:
             client.copy(source, target)
             client.delete(source)
 
     def remove(self, name: str) -> None:
         import ollama
 
-        with self._asking(f"remove {name}"):
+        with self._asking(f"remove {name}"), self._client() as client:
             try:
-                self._client().delete(name)
+                client.delete(name)
             except ollama.ResponseError as refusal:
                 if refusal.status_code != 404:
                     raise
 
     def names(self) -> list[str]:
-        with self._asking("list its models"):
-            return [model.model for model in self._client().list().models if model.model]
+        with self._asking("list its models"), self._client() as client:
+            return [model.model for model in client.list().models if model.model]
 
     def render(self, name: str, messages: Sequence[Message]) -> str:
         with self._asking(f"render a prompt for {name}"), self._http() as client:
@@ -97,7 +101,8 @@ class Ollama:
                     "messages": [message.model_dump() for message in messages],
                     "stream": False,
                     "_debug_render_only": True,
-                    "options": {"num_predict": 1},  # an Ollama that does not know the field above would write an essay
+                    "options": self._threads()
+                    | {"num_predict": 1},  # an Ollama that does not know the field above would write an essay
                 },
             )
             _check(answer)
@@ -110,21 +115,21 @@ class Ollama:
         return rendered
 
     def prompt_tokens(self, name: str, messages: Sequence[Message]) -> int:
-        with self._asking(f"count tokens with {name}"):
-            answer = self._client().chat(
+        with self._asking(f"count tokens with {name}"), self._client() as client:
+            answer = client.chat(
                 model=name,
                 messages=[message.model_dump() for message in messages],
-                options={"num_predict": 1, "temperature": 0.0},
+                options=self._threads() | {"num_predict": 1, "temperature": 0.0},
             )
         return int(answer.prompt_eval_count or 0)
 
     def chat(self, name: str, messages: Sequence[Message], options: Sampling) -> Iterator[str]:
-        with self._asking(f"answer as {name}"):
+        with self._asking(f"answer as {name}"), self._client() as client:
             done = False
-            for part in self._client().chat(
+            for part in client.chat(
                 model=name,
                 messages=[message.model_dump() for message in messages],
-                options=_options(options),
+                options=self._threads() | _options(options),
                 stream=True,
             ):
                 done = bool(part.done)
@@ -139,6 +144,9 @@ class Ollama:
             if client.head(blob).is_success:  # sent before: Ollama keeps files by their content
                 return
             _check(client.post(blob, content=_chunks(path, task), headers={"Content-Length": str(path.stat().st_size)}))
+
+    def _threads(self) -> dict[str, int]:
+        return {} if self.threads is None else {"num_thread": self.threads}
 
     def _http(self) -> httpx.Client:
         import httpx

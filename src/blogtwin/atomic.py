@@ -66,6 +66,18 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` with `content`, whole or not at all."""
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
 @contextmanager
 def open_folder(path: Path) -> Iterator[Path]:
     """An empty folder to fill, which takes `path`'s place when the block ends well; what was there is removed."""

@@ -93,7 +93,9 @@ def _load(base: Path, adapter: Path, bf16: bool) -> Any:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # the command line draws its own
     dtype = torch.bfloat16 if bf16 else torch.float32
     try:
         model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, local_files_only=True, use_safetensors=True)

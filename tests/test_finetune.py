@@ -19,7 +19,7 @@ from blogtwin.errors import ModelError, NothingUsable
 from blogtwin.progress import Silent, Task
 from blogtwin.records import AdapterCard, Example
 from blogtwin.stages import finetune
-from blogtwin.training import adapter, starter
+from blogtwin.training import adapter, hardware, precision, starter
 from blogtwin.training.checkpoints import Checkpoints
 from blogtwin.training.hardware import detect
 from blogtwin.training.schedule import Schedule
@@ -242,6 +242,31 @@ def test_other_settings_start_over_instead_of_going_on(tiny_base: Path, workspac
     assert progress.notes == []
     assert result.counts["steps"] == 3
     assert not adapter.work_folder(workspace.model).exists()
+
+
+def test_a_large_base_is_trained_in_bfloat16_with_less_memory_and_goes_on_to_the_same_bytes(
+    tiny_base: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "_LARGE", 1000)
+    monkeypatch.setattr(hardware, "detect", lambda: replace(detect(), bf16=True, memory=2**10))
+    progress = Silent()
+    result = finetune.run(settings(tiny_base), workspace, progress)
+    wanted = files(workspace.model)
+    assert result.counts["validation_perplexity"] < 0.9 * result.counts["base_validation_perplexity"]
+    assert "takes about 0 GiB of memory and this machine has 0" in progress.notes[0]
+    with pytest.raises(KeyboardInterrupt):
+        finetune.run(settings(tiny_base), workspace, Interrupting(8))
+    finetune.run(settings(tiny_base), workspace, Silent())
+    assert files(workspace.model) == wanted
+
+
+def test_the_precision_follows_the_processor() -> None:
+    with_bf16 = replace(detect(), bf16=True)
+    assert not precision.Precision.choose(3_500_000, with_bf16).bf16
+    assert precision.Precision.choose(1_236_000_000, with_bf16).bf16
+    without = precision.Precision.choose(1_236_000_000, replace(with_bf16, bf16=False))
+    assert (without.bf16, without.frugal) == (False, True)
+    assert without.memory_needed(1_236_000_000) > 8e9
 
 
 def test_training_ends_when_patience_does_and_never_before_a_better_step() -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from blogtwin import atomic
-from blogtwin.config import Settings, TrainingSettings
+from blogtwin.config import MachineSettings, Settings, TrainingSettings
 from blogtwin.errors import NothingUsable
 from blogtwin.manifest import Plan, hash_file, hash_settings
 from blogtwin.progress import Progress
@@ -38,22 +38,23 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     todo = plan(settings, workspace)
     training, remarks = effective(settings)
     train, validation, held_out = _examples(workspace)
-    machine = hardware.detect()
-    backend = base.choose(machine)
+    found = hardware.detect()
+    backend = base.choose(found)
     with atomic.writing_to(workspace.model):
         workspace.model.mkdir(parents=True, exist_ok=True)
     job = base.TrainJob(
         train=train,
         validation=validation,
-        base=_base(training, workspace, train, settings.machine.offline, progress),
+        base=_base(training, workspace, train, settings.machine, progress),
         settings=training,
         data_hash=hash_settings({path.name: hash_file(path) for path in todo.inputs[:2] if path.is_file()}),
         settings_hash=todo.settings_hash,
         output=workspace.model,
-        hardware=machine,
+        hardware=found,
         threads=settings.machine.threads,
     )
     trained = backend.train(job, progress)
+    adapter.load(workspace.model)  # what was written reads back whole
     todo.finish(trained.figures)
     return StageResult(
         stage="finetune",
@@ -101,11 +102,11 @@ def _examples(workspace: Workspace) -> tuple[list[Example], list[Example], tuple
 
 
 def _base(
-    training: TrainingSettings, workspace: Workspace, train: list[Example], offline: bool, progress: Progress
+    training: TrainingSettings, workspace: Workspace, train: list[Example], machine: MachineSettings, progress: Progress
 ) -> models.Base:
     if not _is_starter(training):
         with progress.task(f"Getting {training.base_model}"):
-            return models.resolve(training.base_model, offline)
+            return models.resolve(training.base_model, machine.offline)
     folder = adapter.work_folder(workspace.model) / adapter.OWN_BASE
-    starter.make(starter.texts_of(train), folder, training.seed, progress)
+    starter.make(starter.texts_of(train), folder, training.seed, machine.threads, progress)
     return models.check(models.STARTER, folder, adapter.OWN_BASE)

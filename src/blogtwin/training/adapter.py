@@ -71,7 +71,7 @@ def work_folder(path: Path) -> Path:
     return path / ".training"
 
 
-def promote(staged: Path, path: Path, card: AdapterCard) -> Adapter:
+def promote(staged: Path, path: Path, card: AdapterCard) -> None:
     """Move a complete set of files from `staged` into the adapter folder `path`; the card goes first out and last in.
 
     What else lies in the folder (a deployed GGUF, say) stays. Raises OutputError.
@@ -82,4 +82,3 @@ def promote(staged: Path, path: Path, card: AdapterCard) -> Adapter:
         for entry in sorted(staged.iterdir()):
             entry.replace(path / entry.name)
         atomic.write_text(path / CARD, card.model_dump_json(indent=2) + "\n")
-    return Adapter(path, card)

@@ -60,7 +60,7 @@ def texts_of(examples: Iterable[Example]) -> list[str]:
     return texts
 
 
-def make(texts: Sequence[str], folder: Path, seed: int, progress: Progress) -> Path:
+def make(texts: Sequence[str], folder: Path, seed: int, threads: int | None, progress: Progress) -> Path:
     """Make the starter in `folder`, or leave the one that is there when it was made from the same texts.
 
     It appears whole or not at all. Raises OutputError.
@@ -70,7 +70,7 @@ def make(texts: Sequence[str], folder: Path, seed: int, progress: Progress) -> P
     if not _is_made(folder, made):
         with atomic.open_folder(folder) as partial:
             tokenizer = _train_tokenizer(texts, partial)
-            _train_model(tokenizer, texts, partial, seed, progress)
+            _train_model(tokenizer, texts, partial, seed, threads, progress)
             (partial / _MADE).write_text(json.dumps(made) + "\n", "utf-8")
     return folder
 
@@ -108,7 +108,9 @@ def _train_tokenizer(texts: Sequence[str], folder: Path) -> Any:
     return tokenizer
 
 
-def _train_model(tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, progress: Progress) -> None:
+def _train_model(
+    tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, threads: int | None, progress: Progress
+) -> None:
     """Next-token training on random windows of the plain texts, end to end."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -118,6 +120,8 @@ def _train_model(tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, 
     bos, end = tokenizer.token_to_id(MARKERS[0]), tokenizer.token_to_id(MARKERS[4])
     stream = torch.tensor([number for text in texts for number in (bos, *tokenizer.encode(text).ids, end)])
     stream = stream.repeat(-(-(WINDOW + 2) // len(stream)))  # a blog of a few lines is read over and over
+    if threads:
+        torch.set_num_threads(threads)
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
         LlamaConfig(

@@ -54,6 +54,8 @@ class Transformers:
         train, validation, notes = _rows(job, tokenizer, max_length)
         schedule = Schedule.plan(len(train), job.settings.batch_size, job.settings.epochs, job.settings.patience)
         precision = Precision.choose(job.base.parameters, job.hardware)
+        for warning in _short_of_memory(job, precision):
+            progress.note(warning)  # now, not after the night it may cost
         checkpoints = Checkpoints(adapter.work_folder(job.output), _fingerprint(job, schedule, precision))
         checkpoints.keep(set(checkpoints.sealed()))  # what a kill left half-written, and what another run left
         speed: Speed | None = None
@@ -134,6 +136,16 @@ def _rows(job: TrainJob, tokenizer: Any, max_length: int) -> tuple[list[Row], li
     validation = sides["validation"].rows
     step = max(1, -(-len(validation) // MOST_VALIDATION_ROWS))
     return sides["training"].rows, validation[::step], notes
+
+
+def _short_of_memory(job: TrainJob, precision: Precision) -> list[str]:
+    need = precision.memory_needed(job.base.parameters)
+    if not precision.frugal or not job.hardware.memory or need < job.hardware.memory:
+        return []
+    return [
+        f"training {job.base.name} takes about {need / 2**30:.0f} GiB of memory and this machine has "
+        f"{job.hardware.memory / 2**30:.0f}: if it is killed, take a smaller base, such as smollm2:360m"
+    ]
 
 
 def _fingerprint(job: TrainJob, schedule: Schedule, precision: Precision) -> str:

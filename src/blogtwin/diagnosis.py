@@ -4,3 +4,63 @@ Backends and runtimes say themselves why they cannot serve; the same sentence is
 """
 
 from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from blogtwin import __version__
+from blogtwin.config import Settings
+from blogtwin.runtimes.choose import all_runtimes
+from blogtwin.training.base import backends
+from blogtwin.training.hardware import detect
+from blogtwin.workspace import home
+
+# What a 1B base costs here: its weights to train on and to merge, the GGUF, and room for checkpoints.
+_FREE_BYTES = 8 * 2**30
+_MEMORY_BYTES = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of doctor. usable: None where it is neither good nor bad. fact: what was found, or why not and what mends it."""
+
+    subject: str
+    usable: bool | None
+    fact: str
+
+
+def diagnose(settings: Settings) -> list[Finding]:
+    """Everything a twin needs, in the order the pipeline needs it."""
+    hardware = detect()
+    found = [
+        Finding("blogtwin", None, f"{__version__}, Python {platform.python_version()}"),
+        Finding("platform", None, f"{platform.system()} {platform.machine()}; trains on: {hardware.device}"),
+        Finding(
+            "memory",
+            hardware.memory >= _MEMORY_BYTES or not hardware.memory,
+            f"{hardware.memory / 2**30:.0f} GiB; a base of 1 billion parameters wants {_MEMORY_BYTES / 2**30:.0f}",
+        ),
+        _disk(Path.cwd()),
+    ]
+    found += [Finding(f"accelerator: {name}", None, seen) for name, seen in hardware.found.items() if name != "cpu"]
+    for backend in backends():
+        reason = backend.unavailable(hardware)
+        found.append(Finding(f"training: {backend.name}", reason is None, reason or hardware.found["cpu"]))
+    for runtime in all_runtimes(settings.deployment.ollama_base_url):
+        reason = runtime.unavailable()
+        found.append(Finding(f"runtime: {runtime.name}", reason is None, reason or _served(runtime.names())))
+    found.append(Finding("twins", None, f"served from {home()}"))
+    return found
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    return Finding(
+        "disk", free >= _FREE_BYTES, f"{free / 2**30:.0f} GiB free here; a 1B base wants {_FREE_BYTES / 2**30:.0f}"
+    )
+
+
+def _served(names: list[str]) -> str:
+    return f"serves {', '.join(names)}" if names else "ready; serves no model yet"

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 DateSource = Literal["front matter", "file name", "document", "git", "file system"]
 PostFormat = Literal["markdown", "text", "docx"]
 ExampleKind = Literal["topic", "outline", "continuation", "section"]
+Quantization = Literal["f16", "q8_0"]
 Role = Literal["system", "user", "assistant"]
 
 
@@ -121,7 +122,7 @@ class Artifact(Record):
 
     gguf: str  # an absolute path
     gguf_sha256: str
-    quantization: str
+    quantization: Quantization
     template: str  # the name in chat_template.py
     system: str
     sampling: Sampling

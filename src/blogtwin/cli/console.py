@@ -42,6 +42,11 @@ def stream(piece: str) -> None:
     sys.stdout.flush()
 
 
+def remark(text: str) -> None:
+    """One line beside the result, on stderr."""
+    _stderr().print(text, markup=False, soft_wrap=True)
+
+
 def error(message: str, hint: str = "") -> None:
     """What went wrong and what to do."""
     out = _stderr()

@@ -9,20 +9,25 @@ from __future__ import annotations
 import re
 
 from blogtwin.dataset.html_text import without_html
+from blogtwin.dataset.pairs import element, replaced, without
 from blogtwin.dataset.shelter import Shelter
 from blogtwin.records import PostFormat
 
 # Soft hyphens, zero-width spaces, word joiners and byte order marks; the joiners that scripts and emoji need stay.
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_HIGHLIGHT = re.compile(
-    r"\{%-?\s*highlight\s*([\w+#-]*)[^%]*%\}\n?(.*?)\{%-?\s*endhighlight\s*-?%\}"
-    r"|\{\{<\s*highlight\s*\"?([\w+#-]*)[^>]*>\}\}\n?(.*?)\{\{<\s*/\s*highlight\s*>\}\}",
-    re.DOTALL,
+_HIGHLIGHTS = (
+    (re.compile(r"\{%-?\s*highlight\s*([\w+#-]*)[^%{}]*%\}"), re.compile(r"\{%-?\s*endhighlight\s*-?%\}")),
+    (re.compile(r"\{\{<\s*highlight\s*\"?([\w+#-]*)[^<>{}]*>\}\}"), re.compile(r"\{\{<\s*/\s*highlight\s*>\}\}")),
 )
-_PRE = re.compile(r"<pre\b[^>]*>(.*?)</pre\s*>", re.DOTALL | re.IGNORECASE)
-_LIQUID_COMMENT = re.compile(r"\{%-?\s*comment\s*-?%\}.*?\{%-?\s*endcomment\s*-?%\}|\{#.*?#\}", re.DOTALL)
-_SHORTCODE = re.compile(r"\{\{[<%].*?[%>]\}\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
-_ATTRIBUTES = re.compile(r"[ \t]*\{[:#.][^{}\n]*\}[ \t]*$|\{:[^{}\n]*\}", re.MULTILINE)
+_PRE = element("pre")
+_MACHINERY = (  # the longer first: a Liquid comment holds text that is not for readers
+    (re.compile(r"\{%-?\s*comment\s*-?%\}"), re.compile(r"\{%-?\s*endcomment\s*-?%\}")),
+    (re.compile(r"\{#"), re.compile(r"#\}")),
+    (re.compile(r"\{\{[<%]"), re.compile(r"[>%]\}\}")),
+    (re.compile(r"\{%"), re.compile(r"%\}")),
+    (re.compile(r"\{\{"), re.compile(r"\}\}")),
+)
+_ATTRIBUTES = re.compile(r"(?<![ \t])[ \t]*\{[:#.][^{}\n]*\}[ \t]*$|\{:[^{}\n]*\}", re.MULTILINE)
 _WORDPRESS = re.compile(
     r"\[/?(?:caption|gallery|embed|youtube|audio|video|playlist|toc|more|sourcecode|code)\b[^\]\n]*\](?!\(|\[)",
     re.IGNORECASE,
@@ -32,14 +37,14 @@ _TARGET = r"\((?:[^()\s]|\([^()\s]*\)|\s(?=[\"'(=\d]))*(?:\s*(?:\"[^\"]*\"|'[^']
 _IMAGE = re.compile(rf"!\[(?:[^\[\]]|\[[^\]]*\])*\](?:{_TARGET}|\([^)\n]*\)|\[[^\]]*\])|!\[\[[^\]\n]*\]\]")
 _EMPTY_LINK = re.compile(rf"(?<!!)\[\s*\]{_TARGET}|(?<!!)\[\s*\]\[[^\]]*\]")
 _LINK_TO_NOTHING = re.compile(r"(?<!!)\[([^\[\]]+)\]\(\s*\)")
-_WIKI_LINK = re.compile(r"\[\[(?:[^\]|\n]*\|)?([^\]|\n]+)\]\]")
+_WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|\n]*\|)?([^\[\]|\n]+)\]\]")
 _DEFINITION = re.compile(
     r"^ {0,3}\[(?!\^)([^\]]+)\]:[ \t]*\n?[ \t]*(?:<[^>\n]*>|\S+)"
     r"(?:[ \t]*\n?[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\)))?[ \t]*$",
     re.MULTILINE,
 )
 _REFERENCES = tuple(  # innermost brackets first: [[text][label], 173 kB]
-    re.compile(rf"(?<![!\\])\[({inside}+)\](?: ?\n?\[([^\[\]]*)\])?(?!\()")
+    re.compile(rf"(?<![!\\])\[({inside}+)\](?: ?\n?\[([^\[\]]*)\]|(?!\())")
     for inside in (r"[^\[\]]", r"(?:[^\[\]]|\[[^\[\]]*\])")
 )
 _ABBREVIATION = re.compile(r"^\*\[[^\]\n]+\]:.*$", re.MULTILINE)
@@ -62,21 +67,17 @@ def clean(text: str, format: PostFormat) -> str:
 
 def _without_machinery(shelter: Shelter, text: str) -> str:
     text = shelter.take_fences(text)
-    text = shelter.keep_all(
-        _HIGHLIGHT,
-        text,
-        lambda match: _fenced(match.group(1) or match.group(3) or "", match.group(2) or match.group(4) or ""),
-    )
-    text = shelter.keep_all(_PRE, text, lambda match: _fenced("", _plain(match.group(1))))
+    for opening, closing in _HIGHLIGHTS:
+        text = replaced(text, opening, closing, lambda begin, code: shelter.keep(_fenced(begin.group(1), code)))
+    text = replaced(text, *_PRE, lambda begin, code: shelter.keep(_fenced("", _plain(code))))
     text = shelter.take_rest(text)
-    text = _LIQUID_COMMENT.sub("", text)
-    text = _SHORTCODE.sub("", text)
+    for opening, closing in _MACHINERY:
+        text = without(text, opening, closing)
     text = _TOC.sub("", _ATTRIBUTES.sub("", text))
     text = without_html(text)
-    text = _IMAGE.sub("", text)
+    text = _EMPTY_LINK.sub("", _IMAGE.sub("", text))
     text = _resolved(shelter, _ABBREVIATION.sub("", text))
     text = _WORDPRESS.sub("", text)  # after the references, because [code] and [youtube] may be labels
-    text = _EMPTY_LINK.sub("", text)
     text = _WIKI_LINK.sub(r"\1", _LINK_TO_NOTHING.sub(r"\1", text))
     # One spelling of headings, so that sections are found and the twin learns one.
     return _SETEXT.sub(lambda match: ("# " if match.group(2)[0] == "=" else "## ") + match.group(1).strip(), text)
@@ -92,8 +93,11 @@ def _resolved(shelter: Shelter, text: str) -> str:
 
     def resolved(match: re.Match[str]) -> str:
         words, label = match.groups()
-        # A link of several words whose label nobody defined is a slip of the author's; grid[i][j] is no link.
-        known = key(label or words) in defined or (label is not None and (" " in words or "\n" in words))
+        if label is None and match.string[match.start() - 1 : match.start()] == "]":
+            return match.group()  # the label of a link whose text has brackets of its own, which is next
+        known = key(label or words) in defined
+        if not known and label is not None and not match.string[match.start() - 1 : match.start()].isalnum():
+            known = label == "" or " " in words or "\n" in words  # a slip of the author's; grid[i][j] is no link
         return str(words) if known else match.group()
 
     text = _DEFINITION.sub("", text)
@@ -109,7 +113,7 @@ def _fenced(language: str, code: str) -> str:
 def _plain(code: str) -> str:
     import html
 
-    return html.unescape(re.sub(r"</?[a-zA-Z][^<>]*>", "", code))
+    return html.unescape(re.sub(r"</?[a-zA-Z][^<>]{0,2000}>", "", code))
 
 
 def _tidied(text: str) -> str:

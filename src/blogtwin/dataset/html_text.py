@@ -7,21 +7,39 @@ from __future__ import annotations
 
 import html
 import re
+from functools import partial
+
+from blogtwin.dataset.pairs import element, replaced, without
 
 # Elements whose content is no prose of the author's.
-_DROPPED = re.compile(
-    r"<(script|style|iframe|svg|video|audio|object|canvas|form|button|noscript|template|map|select|picture)\b[^>]*>.*?</\1\s*>",
-    re.DOTALL | re.IGNORECASE,
+_DROPPED = tuple(
+    element(name)
+    for name in (
+        [
+            "script",
+            "style",
+            "iframe",
+            "svg",
+            "video",
+            "audio",
+            "object",
+            "canvas",
+            "form",
+            "button",
+            "noscript",
+            "template",
+            "map",
+            "select",
+            "picture",
+        ]
+    )
 )
-_FIGURE = re.compile(
-    r"<figure\b[^>]*>(?:(?!</figure>).)*?<(?:img|a\b[^>]*>\s*<img)(?:(?!</figure>).)*</figure\s*>",
-    re.DOTALL | re.IGNORECASE,
-)
-_COMMENT = re.compile(r"<!--.*?-->|<!(?:DOCTYPE|doctype)[^>]*>|<\?xml.*?\?>", re.DOTALL)
-_QUOTE = re.compile(r"<blockquote\b[^>]*>(.*?)</blockquote\s*>", re.DOTALL | re.IGNORECASE)
-_ANCHOR = re.compile(r"<a\b[^>]*?\shref\s*=\s*[\"']?([^\"'\s>]+)[\"']?[^>]*>(.*?)</a\s*>", re.DOTALL | re.IGNORECASE)
-_EMPHASIS = re.compile(r"<(em|i|strong|b)(?:\s[^<>]*)?>(\s*)(\S(?:[^<>]*\S)?)(\s*)</\1\s*>", re.IGNORECASE)
-_HEADING = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1\s*>", re.DOTALL | re.IGNORECASE)
+_FIGURE, _QUOTE, _ANCHOR = element("figure"), element("blockquote"), element("a")
+_HEADINGS = tuple(("#" * level, *element(f"h{level}")) for level in range(1, 7))
+_COMMENT = re.compile("<!--"), re.compile("-->")
+_DECLARATION = re.compile(r"<!doctype[^<>]{0,500}>|<\?xml[^<>]{0,500}>", re.IGNORECASE)
+_ADDRESS = re.compile(r"\shref\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
+_EMPHASIS = re.compile(r"<(em|i|strong|b)(?:\s[^<>]{0,200})?>(\s*)(\S(?:[^<>]{0,500}\S)?)(\s*)</\1\s*>", re.IGNORECASE)
 _INLINE = [
     "a",
     "abbr",
@@ -114,25 +132,41 @@ _BLOCK = [
     "br",
 ]
 _TAG = re.compile(
-    rf"(?P<before>\w?)<(?P<close>/?)(?P<name>{'|'.join(_INLINE + _BLOCK)})(?P<rest>\s[^<>]*|\s*/?)>", re.IGNORECASE
+    rf"(?P<before>\w?)<(?P<close>/?)(?P<name>{'|'.join(_INLINE + _BLOCK)})(?P<rest>\s[^<>]{0, 2000}|\s*/?)>",
+    re.IGNORECASE,
 )
 _AS = {"br": "\n", "hr": "\n\n---\n\n", "li": "\n- ", "td": " ", "th": " ", "tr": "\n", "dt": "\n\n"}
 
 
 def without_html(text: str) -> str:
     """Markdown for emphasis, links, headings, lists and quotations; every other tag goes, and its text stays."""
-    text = _DROPPED.sub("", _FIGURE.sub("", _COMMENT.sub("", text)))
     if "<" in text:
-        text = _HEADING.sub(
-            lambda match: f"\n\n{'#' * int(match.group(1))} {' '.join(match.group(2).split())}\n\n", text
-        )
+        text = _DECLARATION.sub("", without(text, *_COMMENT))
+        text = replaced(text, *_FIGURE, _figure)
+        for opening, closing in _DROPPED:
+            text = without(text, opening, closing)
+        for mark, opening, closing in _HEADINGS:
+            text = replaced(text, opening, closing, partial(_headed, mark))
         text = _EMPHASIS.sub(_emphasised, text)
-        text = _ANCHOR.sub(
-            lambda match: f"[{match.group(2).strip()}]({match.group(1)})" if match.group(2).strip() else "", text
-        )
-        text = _QUOTE.sub(_quoted, text)
-        text = _TAG.sub(lambda match: _untagged(match, text), text)
+        text = replaced(text, *_ANCHOR, _linked)
+        text = replaced(text, *_QUOTE, _quoted)
+        closed = frozenset(name.lower() for name in re.findall(r"</([a-zA-Z])\b", text))
+        text = _TAG.sub(lambda match: _untagged(match, closed), text)
     return html.unescape(text) if "&" in text else text
+
+
+def _headed(mark: str, opening: re.Match[str], inside: str) -> str:
+    return f"\n\n{mark} {' '.join(inside.split())}\n\n"
+
+
+def _figure(opening: re.Match[str], inside: str) -> str:
+    """A picture with its caption goes; a figure around code or a table is only unwrapped."""
+    return "" if "<img" in inside.lower() else f"\n\n{inside}\n\n"
+
+
+def _linked(opening: re.Match[str], inside: str) -> str:
+    address, words = _ADDRESS.search(opening.group()), inside.strip()
+    return f"[{words}]({address.group(1)})" if address and words else words
 
 
 def _emphasised(match: re.Match[str]) -> str:
@@ -140,21 +174,15 @@ def _emphasised(match: re.Match[str]) -> str:
     return f"{match.group(2)}{mark}{match.group(3)}{mark}{match.group(4)}"
 
 
-def _quoted(match: re.Match[str]) -> str:
-    lines = without_html(match.group(1)).strip().split("\n")
+def _quoted(opening: re.Match[str], inside: str) -> str:
+    lines = without_html(inside).strip().split("\n")
     return "\n\n" + "\n".join(f"> {line.strip()}".rstrip() for line in lines) + "\n\n"
 
 
-def _untagged(match: re.Match[str], text: str) -> str:
+def _untagged(match: re.Match[str], closed: frozenset[str]) -> str:
     name, before = match["name"].lower(), match["before"]
     # Vec<i> and Set<p> are types: an element that begins inside a word and is never closed is none.
-    if (
-        before
-        and not match["close"]
-        and not match["rest"].strip()
-        and len(name) == 1
-        and f"</{name}" not in text.lower()
-    ):
+    if before and not match["close"] and not match["rest"].strip() and len(name) == 1 and name not in closed:
         return match.group()
     if name in _INLINE:
         return before

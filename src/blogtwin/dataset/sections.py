@@ -216,14 +216,10 @@ def sentences(paragraph: str) -> list[str]:
     out: list[str] = []
     start = 0
     for match in _SENTENCE_END.finditer(paragraph):
-        sentence = paragraph[start : match.end()]
-        stop = paragraph[start : match.start() + 1]
-        inside = (
-            sentence.count("`") % 2
-            or sentence.count("[") > sentence.count("]")
-            or sentence.count("(") > sentence.count(")")
-        )
-        if not inside and not _ABBREVIATION.search(stop):
-            out.append(sentence)
+        # Only what is near counts: one bracket that is never closed must not hold a page together.
+        near = paragraph[max(start, match.end() - 600) : match.end()]
+        inside = near.count("`") % 2 or near.count("[") > near.count("]") or near.count("(") > near.count(")")
+        if not inside and not _ABBREVIATION.search(near[: len(near) - (match.end() - match.start()) + 1]):
+            out.append(paragraph[start : match.end()])
             start = match.end()
     return [*out, paragraph[start:]] if start < len(paragraph) else out

@@ -15,7 +15,7 @@ import pytest
 
 from blogtwin import jsonl
 from blogtwin.config import Settings, TrainingSettings
-from blogtwin.errors import ModelError, NothingUsable
+from blogtwin.errors import ModelError, NothingUsable, OutputError
 from blogtwin.progress import Silent, Task
 from blogtwin.records import AdapterCard, Example
 from blogtwin.stages import finetune
@@ -278,6 +278,35 @@ def test_training_ends_when_patience_does_and_never_before_a_better_step() -> No
     assert not schedule.is_over([*log, {"step": 15, "eval_loss": 2.5}])
     assert schedule.is_over([*log, {"step": 15, "eval_loss": 2.5}, {"step": 20, "eval_loss": 2.1}])
     assert schedule.is_over([*log, {"step": 30, "eval_loss": 1.9}])
+
+
+def test_a_run_cut_off_while_its_files_are_moved_into_place_ends_whole_the_next_time(
+    tiny_base: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(tiny_base, epochs=0.5)
+    finetune.run(chosen, workspace, Silent())
+    wanted = files(workspace.model)
+
+    def cut_off(staged: Path, path: Path, card: AdapterCard) -> None:
+        (path / adapter.CARD).unlink()
+        (staged / adapter.WEIGHTS).replace(path / adapter.WEIGHTS)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter, "promote", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            finetune.run(chosen, workspace, Silent())
+    with pytest.raises(ModelError, match="no finished adapter"):
+        adapter.load(workspace.model)
+    result = finetune.run(chosen, workspace, Silent())
+    assert "tokens_per_second" not in result.counts  # nothing was left to train
+    assert files(workspace.model) == wanted
+
+
+def test_an_output_that_cannot_be_written_is_named(tiny_base: Path, workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    with pytest.raises(OutputError, match="a part of the path is a file"):
+        finetune.run(settings(tiny_base), replace(workspace, model=tmp_path / "file" / "twin"), Silent())
 
 
 def test_without_a_validation_file_a_tenth_of_the_posts_is_held_out(tiny_base: Path, workspace: Workspace) -> None:

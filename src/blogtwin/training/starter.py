@@ -29,17 +29,17 @@ SPLIT = (
 MARKERS = ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 
 # The recipe: fixed numbers, never a clock, so that the same posts make the same weights.
-VOCABULARY = 2048
+VOCABULARY = 1536
 SHAPE = {
-    "hidden_size": 160,
-    "intermediate_size": 448,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 5,
-    "num_key_value_heads": 5,
+    "hidden_size": 128,
+    "intermediate_size": 352,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
 }
 CONTEXT = 1024  # tokens
-STEPS = 220
-BATCH = 8
+STEPS = 100  # a few readings of a small blog; with more it knows the posts by heart, and the adapter has nothing to add
+BATCH = 4
 WINDOW = 256  # tokens
 RATE = 3e-3
 _MADE = "starter.json"

@@ -12,128 +12,25 @@ from functools import partial
 from blogtwin.dataset.pairs import element, replaced, without
 
 # Elements whose content is no prose of the author's.
-_DROPPED = tuple(
-    element(name)
-    for name in (
-        [
-            "script",
-            "style",
-            "iframe",
-            "svg",
-            "video",
-            "audio",
-            "object",
-            "canvas",
-            "form",
-            "button",
-            "noscript",
-            "template",
-            "map",
-            "select",
-            "picture",
-        ]
-    )
-)
+_NO_PROSE = "script|style|iframe|svg|video|audio|object|canvas|form|button|noscript|template|map|select|picture"
+_DROPPED = tuple(element(name) for name in _NO_PROSE.split("|"))
 _FIGURE, _QUOTE, _ANCHOR = element("figure"), element("blockquote"), element("a")
 _HEADINGS = tuple(("#" * level, *element(f"h{level}")) for level in range(1, 7))
 _COMMENT = re.compile("<!--"), re.compile("-->")
 _DECLARATION = re.compile(r"<!doctype[^<>]{0,500}>|<\?xml[^<>]{0,500}>", re.IGNORECASE)
 _ADDRESS = re.compile(r"\shref\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
 _EMPHASIS = re.compile(r"<(em|i|strong|b)(?:\s[^<>]{0,200})?>(\s*)(\S(?:[^<>]{0,500}\S)?)(\s*)</\1\s*>", re.IGNORECASE)
-_INLINE = [
-    "a",
-    "abbr",
-    "acronym",
-    "address",
-    "b",
-    "bdi",
-    "bdo",
-    "big",
-    "center",
-    "cite",
-    "code",
-    "data",
-    "del",
-    "dfn",
-    "em",
-    "embed",
-    "font",
-    "i",
-    "img",
-    "input",
-    "ins",
-    "kbd",
-    "label",
-    "mark",
-    "meta",
-    "link",
-    "nobr",
-    "param",
-    "q",
-    "rp",
-    "rt",
-    "ruby",
-    "s",
-    "samp",
-    "small",
-    "source",
-    "span",
-    "strike",
-    "strong",
-    "sub",
-    "sup",
-    "time",
-    "track",
-    "tt",
-    "u",
-    "var",
-    "wbr",
-]
-_BLOCK = [
-    "article",
-    "aside",
-    "blockquote",
-    "body",
-    "caption",
-    "col",
-    "colgroup",
-    "dd",
-    "details",
-    "div",
-    "dl",
-    "dt",
-    "fieldset",
-    "figcaption",
-    "figure",
-    "footer",
-    "head",
-    "header",
-    "hr",
-    "html",
-    "legend",
-    "li",
-    "main",
-    "nav",
-    "ol",
-    "p",
-    "picture",
-    "pre",
-    "section",
-    "summary",
-    "table",
-    "tbody",
-    "td",
-    "tfoot",
-    "th",
-    "thead",
-    "title",
-    "tr",
-    "ul",
-    "br",
-]
+_INLINE = (
+    "a|abbr|acronym|address|b|bdi|bdo|big|center|cite|code|data|del|dfn|em|embed|font|i|img|input|ins|kbd|label|link|mark|meta|"
+    "nobr|param|q|rp|rt|ruby|s|samp|small|source|span|strike|strong|sub|sup|time|track|tt|u|var|wbr"
+)
+_BLOCK = (
+    "article|aside|blockquote|body|br|caption|col|colgroup|dd|details|div|dl|dt|fieldset|figcaption|figure|footer|h[1-6]|head|"
+    "header|hr|html|legend|li|main|nav|ol|p|picture|pre|section|summary|table|tbody|td|tfoot|th|thead|title|tr|ul"
+)
+_INLINE_NAMES = frozenset(_INLINE.split("|"))
 _TAG = re.compile(
-    rf"(?P<before>\w?)<(?P<close>/?)(?P<name>{'|'.join(_INLINE + _BLOCK)})(?P<rest>\s[^<>]{0, 2000}|\s*/?)>",
-    re.IGNORECASE,
+    rf"(?P<before>\w?)<(?P<close>/?)(?P<name>{_INLINE}|{_BLOCK})(?P<rest>\s[^<>]{{0,2000}}|\s*/?)>", re.IGNORECASE
 )
 _AS = {"br": "\n", "hr": "\n\n---\n\n", "li": "\n- ", "td": " ", "th": " ", "tr": "\n", "dt": "\n\n"}
 
@@ -184,7 +81,7 @@ def _untagged(match: re.Match[str], closed: frozenset[str]) -> str:
     # Vec<i> and Set<p> are types: an element that begins inside a word and is never closed is none.
     if before and not match["close"] and not match["rest"].strip() and len(name) == 1 and name not in closed:
         return match.group()
-    if name in _INLINE:
+    if name in _INLINE_NAMES:
         return before
     if match["close"]:
         return before + ("" if name in ("li", "td", "th", "tr") else "\n\n")

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
 import tiny_models
 from blogtwin.architectures import DEPLOYABLE
+from blogtwin.chat_template import CHATML, LLAMA3
 from blogtwin.errors import InputError, ModelError, OutputError
 from blogtwin.export import gguf as export_gguf
 from blogtwin.export.checkpoint import write_float16
@@ -21,7 +23,7 @@ from blogtwin.export.modelfile import modelfile
 from blogtwin.manifest import hash_file
 from blogtwin.progress import Silent
 from blogtwin.records import Artifact, Sampling
-from blogtwin.runtimes.llama_cpp import LlamaCpp
+from blogtwin.runtimes.llama_cpp import LlamaCpp, _load
 from tiny_models import QUESTIONS, SYSTEM, conversation, greedy, recite, save_adapter, save_tokenizer, write_card
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, top_k=40, min_p=0.05, repeat_penalty=1.0, max_tokens=64)
@@ -82,7 +84,6 @@ def test_llama_cpp_recites_token_for_token_what_transformers_does(family: Path, 
 def test_llama_cpp_gives_every_next_token_the_probability_that_transformers_does(family: Path, tmp_path: Path) -> None:
     """On text it has not learned, where rotary scaling, head order and norms all leave their mark."""
     import torch
-    from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM
 
     gguf = write_gguf(family, tmp_path / "model.gguf", "f16", "tiny", Silent())
@@ -98,8 +99,6 @@ def test_llama_cpp_gives_every_next_token_the_probability_that_transformers_does
 
 
 def _next_token(gguf: Path, prompt: list[int]) -> dict[int, float]:
-    from blogtwin.runtimes.llama_cpp import _load
-
     running = _load(gguf, 512, 1)
     body = {"prompt": prompt, "n_predict": 1, "n_probs": 20, "temperature": 0.0}
     with running.client() as client:
@@ -146,6 +145,23 @@ def test_a_base_beside_the_adapter_and_one_in_shards_are_found(tiny_base: Path, 
     one, other = load_file(whole), load_file(beside)
     assert set(one) == set(other)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_base_from_the_hub_is_taken_from_the_cache_without_a_network(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    cached = tmp_path / "cache" / "models--nobody--tiny"
+    shutil.copytree(tiny_base, cached / "snapshots" / "0123abcd")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("0123abcd")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    adapter = save_adapter(tiny_base, tmp_path / "adapter", std=0.1)
+    expected = merge(adapter, tmp_path / "expected") / "model.safetensors"
+    write_card(adapter, tiny_base, base_path="nobody/tiny")
+    found = merge(adapter, tmp_path / "found", offline=True) / "model.safetensors"
+    assert hash_file(found) == hash_file(expected)
 
 
 @pytest.mark.parametrize(
@@ -223,14 +239,29 @@ def test_a_tokenizer_or_architecture_that_llama_cpp_would_misread_is_refused(
     assert not list(tmp_path.glob("*.gguf*"))
 
 
+@pytest.mark.parametrize("pre", ["smollm", "qwen2", "gpt-2"])
+def test_llama_cpp_cuts_text_as_the_tokenizer_does(pre: str, tmp_path: Path) -> None:
+    """On the sample posts and on everything that the families cut in different ways."""
+    from transformers import AutoModelForCausalLM
+
+    save_tokenizer(pre, tmp_path)
+    AutoModelForCausalLM.from_config(tiny_models.config("llama", 1024, 2)).half().save_pretrained(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text(CHATML.jinja, encoding="utf-8")
+    running = _load(write_gguf(tmp_path, tmp_path / "model.gguf", "f16", "tiny", Silent()), 512, 1)
+    odd = "in 2026, 1234567 3.14 x1y2  99 l'été don't WE'RE they'll “quoted” 日本語 Ελληνικά 🙂  x\r\n\r\n\ty  <|im_end|> ?!.. \n"
+    with running.client() as client:
+        for text in [odd, odd.upper(), *tiny_models.answers()]:
+            body = {"content": text, "add_special": True, "parse_special": True}
+            expected = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode(text, add_special_tokens=False).ids
+            assert client.post("/tokenize", json=body).json()["tokens"] == expected
+
+
 def test_what_may_be_trained_is_what_can_be_deployed() -> None:
     assert set(export_gguf._ARCHITECTURES) == set(DEPLOYABLE)
 
 
 def test_the_gguf_says_what_a_reader_of_gguf_expects(tiny_adapter: Path, tmp_path: Path) -> None:
     from gguf import GGUFReader, LlamaFileType, dequantize
-
-    from blogtwin.chat_template import LLAMA3
 
     model = merge(tiny_adapter, tmp_path / "merged")
     reader = GGUFReader(write_gguf(model, tmp_path / "model.gguf", "q8_0", "my-twin", Silent()))

@@ -59,8 +59,11 @@ def read_card(folder: Path) -> AdapterCard:
         ) from fault
 
 
-def read_adapter(folder: Path) -> Adapter:
-    """The whole adapter. Raises InputError, or ModelError for a kind of adapter that a sum cannot merge."""
+def read_adapter(folder: Path, offline: bool = False) -> Adapter:
+    """The whole adapter, with its base found. offline: nothing may be downloaded.
+
+    Raises InputError, or ModelError for a kind of adapter that a sum cannot merge.
+    """
     card = read_card(folder)
     settings = read_json(folder / "adapter_config.json", "the adapter's shape")
     for key, plain in _PLAIN.items():
@@ -71,23 +74,23 @@ def read_adapter(folder: Path) -> Adapter:
             )
     rank = float(settings["r"])
     scale = float(settings["lora_alpha"]) / (math.sqrt(rank) if settings.get("use_rslora") else rank)
-    return Adapter(card, base_folder(folder, card), _factors(folder / "adapter_model.safetensors"), scale)
+    return Adapter(card, base_folder(folder, card, offline), _factors(folder / "adapter_model.safetensors"), scale)
 
 
-def base_folder(adapter: Path, card: AdapterCard) -> Path:
+def base_folder(adapter: Path, card: AdapterCard, offline: bool = False) -> Path:
     """Where the base model lies: below the adapter folder, at its own path, or in the hub's cache on this machine."""
     for place in (adapter / card.base_path, Path(card.base_path)):
         if (place / "config.json").is_file():
             return place
-    return _from_hub(card)
+    return _from_hub(card, offline)
 
 
-def _from_hub(card: AdapterCard) -> Path:
+def _from_hub(card: AdapterCard, offline: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
     fault: Exception | None = None
-    for local in (True, False):  # the cache first: a base that was trained on is there, and no network is asked
+    for local in (True,) if offline else (True, False):  # the cache first: a base that was trained on is there
         try:
             found = Path(
                 snapshot_download(card.base_path, allow_patterns=["*.safetensors*", "*.json"], local_files_only=local)

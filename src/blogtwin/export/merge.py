@@ -27,13 +27,14 @@ LARGEST = 65504.0  # float16's largest number
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
-def merge(adapter: Path, into: Path, progress: Progress | None = None) -> Path:
+def merge(adapter: Path, into: Path, progress: Progress | None = None, offline: bool = False) -> Path:
     """Write base + (alpha / r)·B·A, summed in float32, into the folder `into`, which appears whole or not at all.
 
     LoRA: Hu et al., 2021, arXiv:2106.09685, section 4.1. Memory: about 0.2 GB, whatever the model's size.
+    offline: a base that is not on this machine may not be downloaded.
     Raises InputError, ModelError (an adapter or base that cannot be merged), OutputError (a full disk).
     """
-    parts = read_adapter(adapter)
+    parts = read_adapter(adapter, offline)
     config = _config(parts.base)
     base = Checkpoint(parts.base)
     _check_fit(parts, base)

@@ -19,6 +19,7 @@ _PRE = {
     ("split", _CONTRACTIONS + r"\p{N}{1,3}" + _REST): "llama-bpe",
     ("split", _CONTRACTIONS + r"\p{N}" + _REST): "qwen2",
     ("digits", ""): "smollm",
+    ("bytes", ""): "gpt-2",  # what transformers 5 makes of SmolLM2's, whose configuration names the class GPT2Tokenizer
 }
 
 
@@ -77,6 +78,8 @@ def _pre_tokenizer(folder: Path, raw: dict[str, Any]) -> str:
         found = _PRE.get(("split", steps[0]["pattern"].get("Regex", "")))
     elif kinds == ["Digits", "ByteLevel"] and steps[0]["individual_digits"] and steps[1]["use_regex"]:
         found = _PRE["digits", ""]
+    elif kinds == ["ByteLevel"] and steps[0]["use_regex"]:
+        found = _PRE["bytes", ""]
     # Qwen composes accents (NFC) first, which llama.cpp leaves out; posts as people type them are composed already.
     if (
         found is None

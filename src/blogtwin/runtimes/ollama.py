@@ -6,6 +6,7 @@ Every way in which Ollama can fail becomes a RuntimeUnavailable that says where 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,8 @@ class Ollama:
             if answer.is_success and isinstance(answer.json()["version"], str):
                 return None
         except (httpx.ConnectError, httpx.ConnectTimeout):
-            return f"Ollama does not answer at {self.base_url}: start it with `ollama serve` (https://ollama.com)"
+            start = "start it with `ollama serve`" if shutil.which("ollama") else "install it from https://ollama.com"
+            return f"Ollama does not answer at {self.base_url}: {start}"
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
             pass
         return f"what answers at {self.base_url} is not Ollama: set deployment.ollama_base_url to where Ollama is"
@@ -186,7 +188,7 @@ class Ollama:
             raise RuntimeUnavailable(
                 f"Ollama at {self.base_url} stopped half-way when asked to {what}: {fault}", _LOG
             ) from fault
-        except (ValueError, TypeError, KeyError, AttributeError, httpx.InvalidURL) as fault:
+        except (ValueError, TypeError, httpx.InvalidURL) as fault:
             raise RuntimeUnavailable(
                 f"what answers at {self.base_url} is not Ollama: it was asked to {what} and sent something else",
                 "set deployment.ollama_base_url to where Ollama is, or use --runtime llama-cpp",

@@ -64,7 +64,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     runtime = choose(deployment.runtime, deployment.ollama_base_url, settings.machine.threads)
     todo = _plan(deployment, workspace, runtime, in_service=True)
     with atomic.open_folder(adapter / "deploy") as folder:
-        artifact = _export(adapter, card, deployment, folder, progress)
+        artifact = _export(adapter, card, settings, folder, progress)
         with _staged(runtime, artifact, deployment.model_name, progress) as staging:
             proved = prove(runtime, staging, template, card.system, adapter / "tokenizer.json", progress)
             _check_answer(runtime, staging, artifact.sampling, template)
@@ -119,10 +119,9 @@ def _template(adapter: Path, card: AdapterCard) -> ChatTemplate:
     return template
 
 
-def _export(
-    adapter: Path, card: AdapterCard, deployment: DeploymentSettings, folder: Path, progress: Progress
-) -> Artifact:
-    merged = merge(adapter, folder / "merged", progress)
+def _export(adapter: Path, card: AdapterCard, settings: Settings, folder: Path, progress: Progress) -> Artifact:
+    deployment = settings.deployment
+    merged = merge(adapter, folder / "merged", progress, settings.machine.offline)
     positions = int(read_json(merged / "config.json", "the model's shape")["max_position_embeddings"])
     context = min(positions, max(_CONTEXT, card.max_length))
     gguf = write_gguf(merged, folder / _GGUF, deployment.quantize, adapter.name, progress)

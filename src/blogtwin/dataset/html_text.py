@@ -29,9 +29,7 @@ _BLOCK = (
     "header|hr|html|legend|li|main|nav|ol|p|picture|pre|section|summary|table|tbody|td|tfoot|th|thead|title|tr|ul"
 )
 _INLINE_NAMES = frozenset(_INLINE.split("|"))
-_TAG = re.compile(
-    rf"(?P<before>\w?)<(?P<close>/?)(?P<name>{_INLINE}|{_BLOCK})(?P<rest>\s[^<>]{{0,2000}}|\s*/?)>", re.IGNORECASE
-)
+_TAG = re.compile(rf"<(?P<close>/?)(?P<name>{_INLINE}|{_BLOCK})(?P<rest>\s[^<>]{{0,2000}}|\s*/?)>", re.IGNORECASE)
 _AS = {"br": "\n", "hr": "\n\n---\n\n", "li": "\n- ", "td": " ", "th": " ", "tr": "\n", "dt": "\n\n"}
 
 
@@ -77,12 +75,12 @@ def _quoted(opening: re.Match[str], inside: str) -> str:
 
 
 def _untagged(match: re.Match[str], closed: frozenset[str]) -> str:
-    name, before = match["name"].lower(), match["before"]
+    name, before = match["name"].lower(), match.string[max(0, match.start() - 1) : match.start()]
     # Vec<i> and Set<p> are types: an element that begins inside a word and is never closed is none.
-    if before and not match["close"] and not match["rest"].strip() and len(name) == 1 and name not in closed:
+    if before.isalnum() and not match["close"] and not match["rest"].strip() and len(name) == 1 and name not in closed:
         return match.group()
     if name in _INLINE_NAMES:
-        return before
+        return ""
     if match["close"]:
-        return before + ("" if name in ("li", "td", "th", "tr") else "\n\n")
-    return before + _AS.get(name, "\n\n")
+        return "" if name in ("li", "td", "th", "tr") else "\n\n"
+    return _AS.get(name, "\n\n")

@@ -31,7 +31,8 @@ def decode(data: bytes) -> tuple[str, str | None]:
             return _with_mark(data, name)
     if b"\0" in data:
         raise NotText("holds NUL bytes: a binary file, or UTF-16 without its byte order mark")
-    if len(_BINARY_CONTROLS.findall(data)) > max(4, len(data) / 50):  # text has next to none; compressed bytes one in ten
+    # Text has next to none; of compressed bytes, one in ten is a control character.
+    if len(_BINARY_CONTROLS.findall(data)) > max(4, len(data) / 50):
         raise NotText("is a binary file, not text")
     try:
         return data.decode("utf-8"), None

@@ -148,6 +148,13 @@ def test_texts_are_compared_at_equal_length(texts: dict[str, list[str]]) -> None
     assert whole(voice)[0] > 0.6
 
 
+def test_one_short_answer_does_not_cost_the_others_their_words(texts: dict[str, list[str]]) -> None:
+    ragged = [cut(texts["other posts"][0], 10), *texts["other posts"][1:]]
+    voice = scored(texts, ragged)
+    assert voice.words == pytest.approx(5 * LENGTH + 10, abs=60)
+    assert whole(voice)[0] > 0.7
+
+
 def test_one_prompt_gives_a_score_without_an_interval(texts: dict[str, list[str]]) -> None:
     voice = voice_score(texts["training"], texts["held out"][:1], texts["base"][:1], texts["other posts"][:1], seed=7)
     assert voice.low is None

@@ -106,13 +106,18 @@ def voice_score(
 
 
 def _equal_lengths(sides: list[list[str]]) -> list[list[str]]:
-    """Every text cut to the length, in words, of the shortest of its prompt's three.
+    """Every side cut to as many words, added up, as the shortest of the three has; each text by the same share of its own.
 
-    Length alone moves each of these measures: the more words, the nearer any text comes to a profile. An answer of 200 words
-    beside a post of 2,000 would look like a stranger whoever wrote it.
+    Length alone moves each of these measures: the more words, the nearer any text comes to a profile. Answers of 200 words
+    beside posts of 2,000 would look like a stranger's whoever wrote them. What counts is the sum, because counts are added
+    up; so one short answer does not cost its prompt's other two texts their words.
     """
-    lengths = [min(len(words(text)) for text in prompt) for prompt in zip(*sides, strict=True)]
-    return [[cut(text, length) for text, length in zip(side, lengths, strict=True)] for side in sides]
+    lengths = [[len(words(text)) for text in side] for side in sides]
+    least = min(sum(side) for side in lengths)
+    return [
+        [cut(text, round(length * least / max(1, sum(own)))) for text, length in zip(side, own, strict=True)]
+        for side, own in zip(sides, lengths, strict=True)
+    ]
 
 
 def _draws(prompts: int, seed: int, resamples: int) -> Array:

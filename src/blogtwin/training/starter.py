@@ -15,6 +15,7 @@ from blogtwin import atomic
 from blogtwin.manifest import hash_settings
 from blogtwin.progress import Progress
 from blogtwin.records import Example
+from blogtwin.training.threads import limited
 
 NOTE = (
     "starter is a toy base, made from your own posts in this run: it shows that everything works, and is too small to "
@@ -70,7 +71,8 @@ def make(texts: Sequence[str], folder: Path, seed: int, threads: int | None, pro
     if not _is_made(folder, made):
         with atomic.open_folder(folder) as partial:
             tokenizer = _train_tokenizer(texts, partial)
-            _train_model(tokenizer, texts, partial, seed, threads, progress)
+            with limited(threads or 1):
+                _train_model(tokenizer, texts, partial, seed, progress)
             (partial / _MADE).write_text(json.dumps(made) + "\n", "utf-8")
     return folder
 
@@ -108,9 +110,7 @@ def _train_tokenizer(texts: Sequence[str], folder: Path) -> Any:
     return tokenizer
 
 
-def _train_model(
-    tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, threads: int | None, progress: Progress
-) -> None:
+def _train_model(tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, progress: Progress) -> None:
     """Next-token training on random windows of the plain texts, end to end."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -120,8 +120,6 @@ def _train_model(
     bos, end = tokenizer.token_to_id(MARKERS[0]), tokenizer.token_to_id(MARKERS[4])
     stream = torch.tensor([number for text in texts for number in (bos, *tokenizer.encode(text).ids, end)])
     stream = stream.repeat(-(-(WINDOW + 2) // len(stream)))  # a blog of a few lines is read over and over
-    if threads:
-        torch.set_num_threads(threads)
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
         LlamaConfig(

@@ -28,6 +28,7 @@ from blogtwin.training.hardware import Hardware
 from blogtwin.training.precision import Precision
 from blogtwin.training.rows import Row, Rows, tokenized
 from blogtwin.training.schedule import MOST_VALIDATION_ROWS, Schedule
+from blogtwin.training.threads import limited
 
 if TYPE_CHECKING:
     from blogtwin.training.sft import Speed
@@ -81,16 +82,12 @@ def _run(
     progress: Progress,
 ) -> Speed:
     with progress.task("Loading the training libraries"):
-        import torch
-
         from blogtwin.training import sft
-    if job.threads:
-        torch.set_num_threads(job.threads)
     sealed = checkpoints.sealed()
     if sealed:
         progress.note(f"going on from step {sealed[-1]} of {schedule.steps}")
     try:
-        with atomic.writing_to(job.output):
+        with atomic.writing_to(job.output), limited(job.threads or (None if precision.frugal else 1)):
             checkpoints.folder.mkdir(parents=True, exist_ok=True)
             return sft.train(
                 job.base, tokenizer, train, validation, job.settings, schedule, precision, checkpoints, progress

@@ -186,6 +186,22 @@ def test_a_deploy_that_fails_its_proof_leaves_the_earlier_version(
     assert _files(project.model) == files
 
 
+def test_an_interrupted_deploy_leaves_the_earlier_version(
+    settings: Settings, project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy.run(settings, project, Silent())
+    files = _files(project.model)
+
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deploy, "prove", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        deploy.run(settings, project, Silent())
+    assert _files(project.model) == files
+    assert _runtime(settings).names() == ["my-twin:latest"]
+
+
 def test_a_killed_deploy_is_cleaned_up_by_the_next(settings: Settings, project: Workspace) -> None:
     deploy.run(settings, project, Silent())
     runtime, made = _runtime(settings), find_deployment("my-twin")

@@ -68,7 +68,9 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as fault:
-        raise InputError(f"{path} is not there: it holds {what}", "make it again with: blogtwin finetune") from fault
+        raise InputError(
+            f"{path} is not there: it holds {what}", "check the path, or make it with: blogtwin finetune"
+        ) from fault
     except (ValueError, UnicodeDecodeError) as fault:
         raise InputError(f"{path} is not JSON: it holds {what}", "make it again with: blogtwin finetune") from fault
     if not isinstance(value, dict):

@@ -18,6 +18,7 @@ from blogtwin.evaluation.report import Report
 from blogtwin.progress import Silent
 from blogtwin.records import Example, Message, Sampling, content_id
 from blogtwin.runtimes.llama_cpp import LlamaCpp
+from blogtwin.runtimes.ollama import Ollama
 from blogtwin.stages import deploy, evaluate
 from blogtwin.workspace import Workspace
 from conftest import EXAMPLES
@@ -165,6 +166,36 @@ def test_a_base_that_cannot_be_served_leaves_nothing_behind(
         evaluate.run(SETTINGS, workspace, Silent())
     assert LlamaCpp().names() == ["tiny:latest"]
     assert not (workspace.report.parent / ".base-model").exists()
+
+
+def test_in_a_real_ollama_the_base_answers_and_is_gone_afterwards(
+    workspace: Workspace, ollama: str, tmp_path: Path
+) -> None:
+    settings = replace(
+        SETTINGS,
+        deployment=replace(
+            SETTINGS.deployment, model_name="tiny-there:latest", runtime="ollama", ollama_base_url=ollama
+        ),
+    )
+    own = replace(workspace, model=Path(shutil.copytree(workspace.model, tmp_path / "tiny-there")))
+    deploy.run(settings, own, Silent())
+    before = Ollama(ollama).names()
+    evaluate.run(settings, own, Silent())
+    report = Report.model_validate_json(workspace.report.read_text("utf-8"))
+    assert report.runtime == "ollama"
+    assert all(sample.base and sample.base != sample.twin for sample in report.sample_comparisons)
+    assert Ollama(ollama).names() == before
+    assert "tiny-there:latest" in before
+
+
+def test_held_out_examples_without_titles_still_give_a_perplexity(workspace: Workspace, tmp_path: Path) -> None:
+    untitled = tmp_path / "validation.jsonl"
+    kept = [one for one in jsonl.read(workspace.validation, Example) if one.kind != "topic"]
+    jsonl.write(untitled, kept)
+    result = evaluate.run(SETTINGS, replace(workspace, validation=untitled), Silent())
+    assert result.counts["perplexity"] > 1
+    assert "voice" not in result.counts
+    assert any("no held-out title" in note for note in result.notes)
 
 
 def test_other_prompts_make_the_stage_run_again(workspace: Workspace, tmp_path: Path) -> None:

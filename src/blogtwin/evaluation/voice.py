@@ -67,10 +67,11 @@ def voice_score(
     if not len(held_out) == len(base) == len(twin):
         raise ValueError(f"{len(held_out)} posts, {len(base)} and {len(twin)} answers: each prompt needs all three")
     sides = _equal_lengths([[prose(text) for text in side] for side in (base, twin, held_out)])
-    compared = sum(len(words(text)) for text in sides[0])
+    compared = min(sum(len(words(text)) for text in side) for side in sides)
     author = [prose(post) for post in training]
     if not compared or not any(words(post) for post in author):
-        return _unmeasured("one side has no words", len(base), resamples)
+        reason = "one side has no words" if base else "no held-out title was answered"
+        return _unmeasured(reason, len(base), resamples)
     draws = _draws(len(base), seed, resamples)
     scores: list[HabitScore] = []
     samples: list[Array] = []

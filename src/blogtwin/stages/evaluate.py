@@ -232,7 +232,7 @@ def _by_post(losses: Losses) -> tuple[PostLoss, ...]:
 
 def _notes(report: Report) -> tuple[str, ...]:
     out = list(report.voice.remarks)
-    if report.counts.held_out_titles < 8:
+    if 0 < report.counts.held_out_titles < 8:
         out.append(
             f"the voice is judged on {report.counts.held_out_titles} held-out posts: see its interval before the figure"
         )

@@ -101,7 +101,7 @@ def show(result: StageResult, as_json: bool = False) -> None:
     rows = [[name.replace("_", " "), figure(value)] for name, value in result.counts.items()]
     table(["", ""], [*rows, *(["written", str(path)] for path in result.outputs)], title=result.stage)
     for note in result.notes:
-        say(note)
+        say(f"· {note}")
     problems(result)
 
 

@@ -78,22 +78,30 @@ def _summary(outcomes: list[Outcome], settings: Settings, workspace: Workspace) 
         if outcome.result and outcome.result.problems:
             console.problems(outcome.result)
     counts = {outcome.stage: outcome.counts for outcome in outcomes}
-    rows: dict[str, str] = {}
-
-    def row(name: str, stage: str, form: str) -> None:
-        if stage in counts:
-            rows[name] = form.format_map({key: console.figure(value) for key, value in counts[stage].items()})
-
-    row("posts", "ingest", "{posts} with {words} words")
-    row("examples", "prepare", "{training examples} to learn from, {validation examples} held out")
-    row("loss", "finetune", "{validation_loss} on held-out answers after {steps} steps")
-    row("perplexity", "evaluate", "{perplexity_base} (base) → {perplexity} (twin) on held-out answers")
-    row("voice", "evaluate", "{voice} of 1 ({voice_low} to {voice_high}); 0 is the base, 1 is you")
+    rows = {name: told for name, stage, form in _ROWS if (told := _filled(form, counts.get(stage, {})))}
     rows["files"] = f"{workspace.model}, {workspace.report}" if "evaluate" in counts else str(workspace.posts.parent)
     console.pairs(rows)
-    for outcome in outcomes:
-        for note in outcome.result.notes if outcome.result else ():
-            console.say(note)
+    notes = dict.fromkeys(note for outcome in outcomes if outcome.result for note in outcome.result.notes)
+    for note in notes:
+        console.say(f"· {note}")
     if "deploy" in counts:
-        name = settings.deployment.model_name
-        console.say(f'\nTalk to it: blogtwin write "a topic of yours" --model {name.removesuffix(":latest")}')
+        name = settings.deployment.model_name.removesuffix(":latest")
+        console.say(f'\nTalk to it: blogtwin write "a topic of yours" --model {name}')
+
+
+def _filled(form: str, counts: dict[str, float]) -> str:
+    """`form` with the figures in it; "" where one was not measured (the notes say why)."""
+    try:
+        return form.format_map({key: console.figure(value) for key, value in counts.items()})
+    except KeyError:
+        return ""
+
+
+# name, stage, what is told of its figures
+_ROWS = (
+    ("posts", "ingest", "{posts} with {words} words"),
+    ("examples", "prepare", "{training examples} to learn from, {validation examples} held out"),
+    ("loss", "finetune", "{validation_loss} nats a token on held-out answers, after {best_step} steps"),
+    ("perplexity", "evaluate", "{perplexity_base} (base) → {perplexity} (twin) on held-out answers"),
+    ("voice", "evaluate", "{voice} ({voice_low} to {voice_high}); 0 is the base, 1 is you"),
+)

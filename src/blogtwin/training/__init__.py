@@ -1,0 +1,1 @@
+"""Training: examples and a base model become a LoRA adapter, on whatever this machine has."""

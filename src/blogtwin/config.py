@@ -176,6 +176,12 @@ def load_settings(config: Path | None = None, overrides: Overrides | None = None
             f"{origin.get(place, 'the settings')}: {name} is {first['input']!r}: {first['msg'].lower()}",
             f"{name}: {_description(place)}",
         ) from fault
+    system = settings.training.system_prompt
+    if '"""' in system or system.endswith('"') or "\0" in system:
+        raise ConfigError(
+            f"{origin.get(('training', 'system_prompt'), 'the settings')}: a Modelfile could not hold this system prompt",
+            "leave out three quotation marks in a row, one at the end, and NUL characters",
+        )
     named = replace(settings.deployment, model_name=model_name(settings.deployment.model_name))
     settings = replace(settings, deployment=named)
     return replace(settings, given=frozenset(place for place in origin if _decided(place, settings, origin[place])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,15 @@ from blogtwin.errors import BrokenRecord, InputError
 from blogtwin.records import Example
 from blogtwin.training import examples
 from blogtwin.training.rows import IGNORED, tokenized
+from blogtwin.training.tokenizer import load
+from tiny_models import save_tokenizer
 
 SYSTEM = "You write as the author of this blog."
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_base: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(tiny_base)
+    return load(tiny_base)
 
 
 def example(output: str, given: str = "") -> Example:
@@ -33,6 +34,19 @@ def test_the_row_is_the_served_prompt_then_the_answer_then_the_end_marker(tokeni
     prompt = LLAMA3.prompt(asked.conversation(SYSTEM))
     assert tokenizer.decode(row.tokens) == f"{prompt}The clock stopped.<|eot_id|>"
     assert "Write about clocks.\n\nAn outline" in prompt
+
+
+def test_text_is_cut_as_the_file_says_whatever_class_the_configuration_names(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    save_tokenizer("smollm", tmp_path)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text("utf-8"))
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps(settings | {"tokenizer_class": "GPT2Tokenizer"}), "utf-8"
+    )
+    text = "In 1987 there were 2024 clocks."
+    wanted = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode(text, add_special_tokens=False).ids
+    assert load(tmp_path).encode(text, add_special_tokens=False) == wanted
 
 
 def test_there_is_exactly_one_bos(tokenizer: Any) -> None:

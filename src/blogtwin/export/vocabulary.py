@@ -19,7 +19,7 @@ _PRE = {
     ("split", _CONTRACTIONS + r"\p{N}{1,3}" + _REST): "llama-bpe",
     ("split", _CONTRACTIONS + r"\p{N}" + _REST): "qwen2",
     ("digits", ""): "smollm",
-    ("bytes", ""): "gpt-2",  # what transformers 5 makes of SmolLM2's, whose configuration names the class GPT2Tokenizer
+    ("bytes", ""): "gpt-2",
 }
 
 

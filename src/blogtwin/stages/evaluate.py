@@ -33,6 +33,7 @@ from blogtwin.training.hardware import detect
 from blogtwin.training.precision import Precision
 from blogtwin.training.rows import tokenized
 from blogtwin.training.safetensors_file import check_safetensors
+from blogtwin.training.tokenizer import load as load_tokenizer
 from blogtwin.workspace import Workspace, deployment, find_deployment, manifest_beside
 
 _EXCERPT = 300  # words of the author's own post that are shown beside the answers
@@ -121,11 +122,9 @@ def _losses(
     settings: Settings, twin: Deployment, card: AdapterCard, held_out: Sequence[Example], progress: Progress
 ) -> tuple[Losses, int, int]:
     """Losses of base and twin, and how many answers were shortened and how many examples left out."""
-    from transformers import AutoTokenizer
-
     adapter = Path(twin.adapter)
     base = base_folder(adapter, card)
-    tokenizer = AutoTokenizer.from_pretrained(adapter, local_files_only=True)
+    tokenizer = load_tokenizer(adapter)
     answers: list[HeldOut] = []
     shortened = left_out = 0
     for example in _spread(held_out, settings.evaluation.perplexity_examples):

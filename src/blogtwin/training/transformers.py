@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blogtwin import atomic
-from blogtwin.errors import ModelError, NothingUsable
+from blogtwin.errors import NothingUsable
 from blogtwin.manifest import hash_settings
 from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard
@@ -29,6 +29,7 @@ from blogtwin.training.precision import Precision
 from blogtwin.training.rows import Row, Rows, tokenized
 from blogtwin.training.schedule import MOST_VALIDATION_ROWS, Schedule
 from blogtwin.training.threads import limited
+from blogtwin.training.tokenizer import load
 
 if TYPE_CHECKING:
     from blogtwin.training.sft import Speed
@@ -50,7 +51,7 @@ class Transformers:
         """As the protocol says."""
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        tokenizer = _tokenizer(job)
+        tokenizer = load(job.base.folder)
         max_length = min(job.settings.max_length, job.base.context_length)
         train, validation, notes = _rows(job, tokenizer, max_length)
         schedule = Schedule.plan(len(train), job.settings.batch_size, job.settings.epochs, job.settings.patience)
@@ -94,20 +95,6 @@ def _run(
             )
     finally:
         checkpoints.keep(set(checkpoints.sealed()))  # an interrupted run leaves nothing half-written
-
-
-def _tokenizer(job: TrainJob) -> Any:
-    from transformers import AutoTokenizer
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    try:
-        return AutoTokenizer.from_pretrained(job.base.folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as fault:
-        raise ModelError(
-            f"the tokenizer in {job.base.folder} does not load: {str(fault).strip().splitlines()[0]}",
-            "fetch or copy that model again, or choose another with --base-model",
-        ) from fault
 
 
 def _rows(job: TrainJob, tokenizer: Any, max_length: int) -> tuple[list[Row], list[Row], list[str]]:

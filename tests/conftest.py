@@ -119,8 +119,7 @@ def tiny_adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
-def ollama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real Ollama server, started for these tests with a home and models of its own."""
+def _ollama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import httpx
 
     program = shutil.which("ollama")
@@ -153,3 +152,14 @@ def ollama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+@pytest.fixture
+def ollama(_ollama_server: str) -> Iterator[str]:
+    """The address of a real Ollama server, started for these tests with a home and models of its own; empty at each end."""
+    from blogtwin.runtimes.ollama import Ollama
+
+    yield _ollama_server
+    server = Ollama(_ollama_server)
+    for name in server.names():
+        server.remove(name)

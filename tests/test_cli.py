@@ -79,6 +79,19 @@ def test_debug_shows_the_traceback() -> None:
         main(["--debug", "ingest", "--input-dir", "nowhere"])
 
 
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("blogtwin.stages.ingest.run", interrupted)
+    assert main(["ingest", "--input-dir", "my blog"]) == 130
+    seen = capsys.readouterr().err
+    assert "the last checkpoint" in seen
+    assert "go on with: blogtwin ingest --input-dir 'my blog'" in seen
+
+
 def test_one_post_alone_is_too_few(capsys: pytest.CaptureFixture[str]) -> None:
     folder = blog("kettles")
     assert main(["pipeline", "--blog-dir", str(folder), "--until", "prepare"]) == 1

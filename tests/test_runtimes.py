@@ -18,7 +18,7 @@ import pytest
 import tiny_models
 from blogtwin import workspace
 from blogtwin.chat_template import LLAMA3
-from blogtwin.errors import BlogtwinError, RuntimeUnavailable
+from blogtwin.errors import BlogtwinError, ProofFailed, RuntimeUnavailable
 from blogtwin.export.gguf import write_gguf
 from blogtwin.export.merge import merge
 from blogtwin.export.modelfile import modelfile
@@ -28,6 +28,7 @@ from blogtwin.runtimes.base import Runtime, with_system
 from blogtwin.runtimes.choose import all_runtimes, choose
 from blogtwin.runtimes.llama_cpp import LlamaCpp
 from blogtwin.runtimes.ollama import Ollama
+from blogtwin.stages.proof import prove
 from test_export import SAMPLING, artifact_of
 from tiny_models import QUESTIONS, SYSTEM, conversation, greedy, recite, save_adapter
 
@@ -175,7 +176,9 @@ def test_a_name_that_is_not_there_is_named(runtime: Runtime) -> None:
 # Ollama alone
 
 
-def test_without_a_template_ollama_renders_something_else(ollama: str, artifact: Artifact, reciting: Path) -> None:
+def test_a_model_sent_without_a_template_gets_another_one_and_the_proof_catches_it(
+    ollama: str, artifact: Artifact, reciting: Path
+) -> None:
     """Why the explicit template is sent, and what the proof is for."""
     import ollama as client
 
@@ -185,7 +188,8 @@ def test_without_a_template_ollama_renders_something_else(ollama: str, artifact:
         ask.create(model="bare", files={"model.gguf": f"sha256:{artifact.gguf_sha256}"})
     try:
         assert "<|im_start|>" in served.render("bare:latest", [USER])
-        assert served.render("bare:latest", [USER]) != LLAMA3.prompt([USER])
+        with pytest.raises(ProofFailed, match="another prompt"):
+            prove(served, "bare:latest", LLAMA3, "", reciting / "tokenizer.json", Silent())
     finally:
         served.remove("sent:latest")
         served.remove("bare:latest")

@@ -20,6 +20,7 @@ from blogtwin.export.checkpoint import write_float16
 from blogtwin.export.gguf import write_gguf
 from blogtwin.export.merge import merge
 from blogtwin.export.modelfile import modelfile
+from blogtwin.export.vocabulary import check_vocabulary
 from blogtwin.manifest import hash_file
 from blogtwin.progress import Silent
 from blogtwin.records import Artifact, Sampling
@@ -237,6 +238,19 @@ def test_a_tokenizer_or_architecture_that_llama_cpp_would_misread_is_refused(
     with pytest.raises(ModelError, match="MambaForCausalLM"):
         write_gguf(model, tmp_path / "model.gguf", "f16", "tiny", Silent())
     assert not list(tmp_path.glob("*.gguf*"))
+
+
+def test_looking_whole_words_up_first_matters_only_where_merges_do_not_end_in_the_word(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    raw = json.loads((tiny_base / "tokenizer.json").read_text("utf-8"))
+    raw["model"]["ignore_merges"] = False
+    (tmp_path / "tokenizer.json").write_text(json.dumps(raw), encoding="utf-8")
+    check_vocabulary(tmp_path)
+    raw["model"]["merges"] = raw["model"]["merges"][:-1]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(ModelError, match="ignore_merges"):
+        check_vocabulary(tmp_path)
 
 
 @pytest.mark.parametrize("pre", ["smollm", "qwen2", "gpt-2"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -328,6 +329,17 @@ def test_examples_that_do_not_fit_say_how_to_give_them_room(tiny_base: Path, wor
     with pytest.raises(NothingUsable, match="none of the 24 training examples fits into 256 tokens") as caught:
         finetune.run(wordy, workspace, Silent())
     assert "--max-length" in caught.value.hint
+
+
+def test_a_tokenizer_that_could_not_be_deployed_is_refused_before_training(
+    tiny_base: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(tiny_base, tmp_path / "base"))
+    raw = json.loads((base / "tokenizer.json").read_text("utf-8"))
+    raw["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\w+"
+    (base / "tokenizer.json").write_text(json.dumps(raw), "utf-8")
+    with pytest.raises(ModelError, match="cuts text"):
+        finetune.run(settings(base), workspace, Silent())
 
 
 def test_an_adapter_folder_that_was_cut_off_says_so(tiny_adapter: Path, tmp_path: Path) -> None:

@@ -45,10 +45,8 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     import gguf
 
     raw = read_json(folder / "tokenizer.json", "the tokenizer")
-    model = raw.get("model", {})
-    if model.get("type") != "BPE" or model.get("byte_fallback"):
-        raise ModelError(f"{folder}: the tokenizer is not byte-level BPE", _CHOOSE)
     pre = _pre_tokenizer(folder, raw)
+    model = raw["model"]
     tokens = {number: token for token, number in model["vocab"].items()}
     types = dict.fromkeys(tokens, int(gguf.TokenType.NORMAL))
     for added in raw.get("added_tokens", []):
@@ -68,7 +66,15 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     )
 
 
+def check_vocabulary(folder: Path) -> None:
+    """Raise ModelError when the tokenizer in `folder` could not be deployed: better before a night of training than after."""
+    _pre_tokenizer(folder, read_json(folder / "tokenizer.json", "the tokenizer"))
+
+
 def _pre_tokenizer(folder: Path, raw: dict[str, Any]) -> str:
+    model = raw.get("model", {})
+    if model.get("type") != "BPE" or model.get("byte_fallback"):
+        raise ModelError(f"{folder}: the tokenizer is not byte-level BPE", _CHOOSE)
     normalizer = (raw.get("normalizer") or {}).get("type")
     steps = raw.get("pre_tokenizer") or {}
     steps = steps.get("pretokenizers", [steps])
@@ -87,9 +93,25 @@ def _pre_tokenizer(folder: Path, raw: dict[str, Any]) -> str:
         or normalizer not in ((None, "NFC") if found == "qwen2" else (None,))
     ):
         raise ModelError(f"{folder}: llama.cpp has no name for the way this tokenizer cuts text ({kinds})", _CHOOSE)
-    if bool(raw["model"].get("ignore_merges")) != (found == "llama-bpe"):
+    if bool(raw["model"].get("ignore_merges")) != (found == "llama-bpe") and not _merges_make_every_token(raw):
         raise ModelError(f"{folder}: the tokenizer's ignore_merges is not what llama.cpp does for {found}", _CHOOSE)
     return found
+
+
+def _merges_make_every_token(raw: dict[str, Any]) -> bool:
+    """Whether merging the letters of each token ends in that token: then it does not matter who looks a whole word up first."""
+    from tokenizers import models
+
+    added = {token["content"] for token in raw.get("added_tokens", [])}
+    vocabulary = raw["model"]["vocab"]
+    parts = (merge.split(" ") if isinstance(merge, str) else merge for merge in raw["model"]["merges"])
+    merges = [(left, right) for left, right in parts]
+    merged = models.BPE(vocabulary, merges)
+    return all(
+        [piece.id for piece in merged.tokenize(token)] == [number]
+        for token, number in vocabulary.items()
+        if token not in added
+    )
 
 
 def _special_ids(folder: Path, number: dict[str, int]) -> dict[str, int]:

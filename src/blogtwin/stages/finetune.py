@@ -12,6 +12,7 @@ from pathlib import Path
 from blogtwin import atomic
 from blogtwin.config import MachineSettings, Settings, TrainingSettings
 from blogtwin.errors import NothingUsable
+from blogtwin.export.vocabulary import check_vocabulary
 from blogtwin.manifest import Plan, hash_file, hash_settings
 from blogtwin.progress import Progress
 from blogtwin.records import Example
@@ -106,7 +107,9 @@ def _base(
 ) -> models.Base:
     if not _is_starter(training):
         with progress.task(f"Getting {training.base_model}"):
-            return models.resolve(training.base_model, machine.offline)
+            found = models.resolve(training.base_model, machine.offline)
+            check_vocabulary(found.folder)
+            return found
     folder = adapter.work_folder(workspace.model) / adapter.OWN_BASE
     starter.make(starter.texts_of(train), folder, training.seed, machine.threads, progress)
     return models.check(models.STARTER, folder, adapter.OWN_BASE)

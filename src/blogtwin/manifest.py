@@ -18,6 +18,8 @@ from pydantic import ValidationError
 from blogtwin import __version__, atomic
 from blogtwin.records import Record
 
+NEVER_RUN = "it has not run yet"
+
 
 class FileStamp(Record):
     """A file's content hash, with the size and time at which it was taken: unchanged ones need no second reading."""
@@ -110,7 +112,7 @@ class Plan:
         """Why this stage has to run, or None when its outputs are what it would make again."""
         last = self.read()
         if last is None:
-            return "it has not run yet"
+            return NEVER_RUN
         if last.settings != self.settings_hash:
             return "its settings have changed"
         for paths, known, what in ((self.inputs, last.inputs, "input"), (self.outputs, last.outputs, "output")):

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from blogtwin.config import Settings
 from blogtwin.errors import UsageError
-from blogtwin.manifest import Plan
+from blogtwin.manifest import NEVER_RUN, Plan
 from blogtwin.progress import Progress
 from blogtwin.stages import deploy, evaluate, finetune, ingest, prepare
 from blogtwin.stages.result import StageResult
@@ -89,6 +89,6 @@ def run(
             progress.note(f"{step}: skipped, nothing has changed")
             yield Outcome(name, "nothing has changed", None, last.counts if last else {})
             continue
-        progress.note(f"{step}: {stale}")
+        progress.note(step if stale == NEVER_RUN else f"{step}: {stale}")
         result = stage.run(settings, workspace, progress)
         yield Outcome(name, stale, result, result.counts)

@@ -92,6 +92,18 @@ class Sampling(Record):
     seed: int | None = None
     max_tokens: int = 1024
 
+    def parameters(self) -> dict[str, float | int]:
+        """By the names that Ollama's API and Modelfiles have for them; a seed only where there is one."""
+        told: dict[str, float | int] = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "min_p": self.min_p,
+            "repeat_penalty": self.repeat_penalty,
+            "num_predict": self.max_tokens,
+        }
+        return told if self.seed is None else told | {"seed": self.seed}
+
     def greedy(self, max_tokens: int) -> Sampling:
         """The most likely token each time: what two engines must agree on."""
         return Sampling(
@@ -127,6 +139,12 @@ class Artifact(Record):
     system: str
     sampling: Sampling
     context_length: int  # tokens
+    threads: int | None = None  # of the processor, for an answer; None: as the runtime sees fit
+
+    def parameters(self) -> dict[str, float | int]:
+        """What Ollama is told when the model is made, by its own names."""
+        told = self.sampling.parameters() | {"num_ctx": self.context_length}
+        return told if self.threads is None else told | {"num_thread": self.threads}
 
 
 class Deployment(Record):

@@ -17,20 +17,11 @@ def modelfile(artifact: Artifact, gguf: str) -> str:
 
     Raises ModelError for a system prompt that the format cannot hold: it knows no escapes inside its quotes.
     """
-    template, sampling = TEMPLATES[artifact.template], artifact.sampling
-    parameters = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "repeat_penalty": sampling.repeat_penalty,
-        "num_predict": sampling.max_tokens,
-        "num_ctx": artifact.context_length,
-    }
+    template = TEMPLATES[artifact.template]
     lines = [f"FROM ./{gguf}", f"TEMPLATE {_quoted(template.go)}"]
     if artifact.system:
         lines.append(f"SYSTEM {_quoted(artifact.system)}")
-    lines += [f"PARAMETER {key} {value}" for key, value in parameters.items()]
+    lines += [f"PARAMETER {key} {value}" for key, value in artifact.parameters().items()]
     lines += [f'PARAMETER stop "{stop}"' for stop in template.stop]
     return "\n".join(lines) + "\n"
 

@@ -34,12 +34,12 @@ _ANSWER = 3600.0  # seconds without a byte: a long prompt on a slow processor; t
 
 
 class LlamaCpp:
-    """The embedded llama.cpp. threads: processor threads; None takes as many as there are cores."""
+    """The embedded llama.cpp. threads: processor threads; None takes what the artifact says, else as many as there are cores."""
 
     name = "llama-cpp"
 
     def __init__(self, threads: int | None = None) -> None:
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads
 
     def unavailable(self) -> str | None:
         from importlib.util import find_spec
@@ -158,8 +158,9 @@ _lock = threading.Lock()
 _warm: dict[tuple[str, int, int], _Running] = {}  # the one model that stays loaded: the last one asked
 
 
-def _start(blob: Path, artifact: Artifact, threads: int) -> _Running:
+def _start(blob: Path, artifact: Artifact, wanted: int | None) -> _Running:
     """The server for a model file, loaded once and kept warm until another one is asked. Raises RuntimeUnavailable."""
+    threads = wanted or artifact.threads or os.cpu_count() or 1
     key = (str(blob), artifact.context_length, threads)
     with _lock:
         if key not in _warm:

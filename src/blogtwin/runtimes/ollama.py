@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.errors import RuntimeUnavailable
@@ -53,7 +53,7 @@ class Ollama:
 
     def install(self, artifact: Artifact, name: str, progress: Progress) -> None:
         size = Path(artifact.gguf).stat().st_size
-        template, sampling = TEMPLATES[artifact.template], artifact.sampling
+        template = TEMPLATES[artifact.template]
         with (
             progress.task("Sending to Ollama", size, "bytes") as task,
             self._asking(f"take {name}"),
@@ -66,7 +66,7 @@ class Ollama:
                 files={"model.gguf": f"sha256:{artifact.gguf_sha256}"},
                 template=template.go,
                 system=artifact.system or None,
-                parameters=_options(sampling) | {"stop": list(template.stop), "num_ctx": artifact.context_length},
+                parameters=artifact.parameters() | {"stop": list(template.stop)},
                 stream=True,
             ):
                 last = step.status
@@ -131,7 +131,7 @@ class Ollama:
             for part in client.chat(
                 model=name,
                 messages=[message.model_dump() for message in messages],
-                options=self._threads() | _options(options),
+                options=self._threads() | options.parameters(),
                 stream=True,
             ):
                 done = bool(part.done)
@@ -193,18 +193,6 @@ class Ollama:
                 f"what answers at {self.base_url} is not Ollama: it was asked to {what} and sent something else",
                 "set deployment.ollama_base_url to where Ollama is, or use --runtime llama-cpp",
             ) from fault
-
-
-def _options(sampling: Sampling) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "repeat_penalty": sampling.repeat_penalty,
-        "num_predict": sampling.max_tokens,
-    }
-    return options if sampling.seed is None else options | {"seed": sampling.seed}
 
 
 def _chunks(path: Path, task: Task) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from blogtwin import __version__
 from blogtwin.config import Settings
 from blogtwin.runtimes.choose import all_runtimes
-from blogtwin.training.base import backends
+from blogtwin.training.choose import backends
 from blogtwin.training.hardware import detect
 from blogtwin.workspace import home
 

@@ -40,7 +40,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     training, remarks = effective(settings)
     train, validation, held_out = _examples(workspace)
     found = hardware.detect()
-    backend = base.choose(found)
+    backend = choose(found)
     with atomic.writing_to(workspace.model):
         workspace.model.mkdir(parents=True, exist_ok=True)
     job = base.TrainJob(

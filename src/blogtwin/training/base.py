@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Protocol
 
 from blogtwin.config import TrainingSettings
-from blogtwin.errors import ModelError
 from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard, Example
 from blogtwin.training.hardware import Hardware
@@ -61,21 +60,3 @@ class TrainingBackend(Protocol):
         A run that was killed goes on from its last checkpoint and ends with the same bytes.
         Raises ModelError for a base that does not load, NothingUsable when no example fits, OutputError.
         """
-
-
-def backends() -> tuple[TrainingBackend, ...]:
-    """All backends, the preferred ones first."""
-    from blogtwin.training.transformers import Transformers
-
-    return (Transformers(),)
-
-
-def choose(hardware: Hardware) -> TrainingBackend:
-    """The first backend that can train here. Raises ModelError with every backend's reason when none can."""
-    reasons = []
-    for backend in backends():
-        reason = backend.unavailable(hardware)
-        if reason is None:
-            return backend
-        reasons.append(f"{backend.name}: {reason}")
-    raise ModelError("nothing on this machine can train: " + "; ".join(reasons), "see what is missing: blogtwin doctor")

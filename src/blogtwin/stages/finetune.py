@@ -18,6 +18,7 @@ from blogtwin.progress import Progress
 from blogtwin.records import Example
 from blogtwin.stages.result import StageResult
 from blogtwin.training import adapter, base, examples, hardware, models, starter
+from blogtwin.training.choose import choose
 from blogtwin.workspace import Workspace, manifest_beside
 
 

@@ -13,6 +13,7 @@ import pytest
 from blogtwin import __version__, atomic
 from blogtwin.cli.app import main
 from blogtwin.config import Settings, load_settings
+from blogtwin.training.models import KNOWN
 
 POST = "---\ntitle: {0}\ndate: 2024-01-01\n---\n" + "{0} is what I think about when the {0} tide is out. " * 30
 CHECKOUT = Path(__file__).parent.parent
@@ -77,6 +78,13 @@ def test_an_unknown_option_is_exit_code_2(capsys: pytest.CaptureFixture[str]) ->
 def test_debug_shows_the_traceback() -> None:
     with pytest.raises(Exception, match="nowhere"):
         main(["--debug", "ingest", "--input-dir", "nowhere"])
+
+
+def test_help_names_every_base_model_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["finetune", "--help"]) == 0
+    told = capsys.readouterr().out
+    for name in KNOWN:
+        assert name in told
 
 
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(

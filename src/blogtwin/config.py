@@ -115,7 +115,7 @@ class EvaluationSettings:
     samples: Annotated[int, Ge(2)] = _setting(
         12, "held-out titles that are answered; more: narrower intervals, longer runs"
     )
-    max_tokens: Annotated[int, Ge(16)] = _setting(300, "the length of each answer, in tokens")
+    max_tokens: Annotated[int, Ge(16)] = _setting(500, "the length of each answer, in tokens")
     perplexity_examples: Annotated[int, Ge(1)] = _setting(
         200, "held-out examples that the perplexity is taken over at most, spread over the posts; fewer: quicker"
     )

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from blogtwin.evaluation.habits import Array, habits
+from blogtwin.evaluation.habits import Array, Habit, habits
 from blogtwin.evaluation.words import cut, prose, words
 from blogtwin.records import Record
 
@@ -60,7 +60,8 @@ def voice_score(
 
     training: the author's posts that the twin learned from. held_out, base, twin: for the same prompts, in the same order,
     the author's own post and the two models' answers. Each habit's score is (d(base) - d(twin)) / (d(base) - d(author)),
-    d being the distance to the training posts; the whole is the mean of the habits that tell base and author apart.
+    d being the distance to the training posts. The whole is the same ratio of sums over the habits that tell base and
+    author apart, each in units of its standard error: a mean of ratios would follow whichever habit has the smallest gap.
     The interval is the percentile bootstrap over prompts (Efron and Tibshirani, 1993, An Introduction to the Bootstrap,
     chapter 13); a prompt's three texts are drawn together, so that a hard subject is hard for all three.
     """
@@ -74,12 +75,17 @@ def voice_score(
         return _unmeasured(reason, len(base), resamples)
     draws = _draws(len(base), seed, resamples)
     scores: list[HabitScore] = []
-    samples: list[Array] = []
+    nearer: list[Array] = []  # how much nearer than the base the twin is, by each habit that counts, and
+    gaps: list[Array] = []  # how much nearer the author is; both in units of the gap's standard error
     for habit in habits(author):
-        d_base, d_twin, d_author = (habit.distance(draws @ np.array([habit.count(t) for t in side])) for side in sides)
-        score, sampled = _calibrated(d_base, d_twin, d_author)
+        counts = [np.array([habit.count(text) for text in side]) for side in sides]
+        d_base, d_twin, d_author = (habit.distance(draws @ side) for side in counts)
+        gap = d_base - d_author
+        sampled = _ratio(d_base - d_twin, gap) if _told_apart(gap) else None
         if sampled is not None:
-            samples.append(sampled)
+            unit = _standard_error(habit, counts[0], counts[2])
+            nearer.append((d_base - d_twin) / unit)
+            gaps.append(gap / unit)
         low, high = _interval(sampled)
         scores.append(
             HabitScore(
@@ -87,12 +93,12 @@ def voice_score(
                 base=float(d_base[0]),
                 twin=float(d_twin[0]),
                 author=float(d_author[0]),
-                score=score,
+                score=None if sampled is None else float(sampled[0]),
                 low=low,
                 high=high,
             )
         )
-    whole = np.mean(samples, axis=0) if samples else None
+    whole = _ratio(np.sum(nearer, axis=0), np.sum(gaps, axis=0)) if gaps else None
     low, high = _interval(whole)
     return Voice(
         score=None if whole is None else float(whole[0]),
@@ -127,14 +133,24 @@ def _draws(prompts: int, seed: int, resamples: int) -> Array:
     return np.vstack([np.ones(prompts), drawn]).astype(np.float64)
 
 
-def _calibrated(base: Array, twin: Array, author: Array) -> tuple[float | None, Array | None]:
-    """Scores of the sample and of every resample, shape as given; None when base and author are not told apart."""
-    gap = base - author
-    if gap[0] <= 0 or (gap[1:] <= 0).mean() > _DOUBT:
-        return None, None
-    # A resample whose gap happens to be near nothing would send the ratio to infinity.
-    scores = (base - twin) / np.maximum(gap, gap[0] / 10)
-    return float(scores[0]), scores
+def _standard_error(habit: Habit, base: Array, author: Array) -> float:
+    """Of the gap between base and author: the jackknife over prompts (Efron and Tibshirani, 1993, chapter 11)."""
+    prompts = len(base)
+    if prompts < 2:
+        return 1.0
+    without_one = 1 - np.eye(prompts)
+    gaps = habit.distance(without_one @ base) - habit.distance(without_one @ author)
+    return max(float(np.sqrt((prompts - 1) * gaps.var())), 1e-9)
+
+
+def _told_apart(gap: Array) -> bool:
+    """Whether base and author differ, in the sample and in nearly every resample."""
+    return bool(gap[0] > 0 and (gap[1:] <= 0).mean() <= _DOUBT)
+
+
+def _ratio(nearer: Array, gap: Array) -> Array:
+    """Scores of the sample and of every resample. One whose gap happens to be near nothing must not go to infinity."""
+    return np.asarray(nearer / np.maximum(gap, gap[0] / 10))
 
 
 def _interval(scores: Array | None) -> tuple[float | None, float | None]:

@@ -27,7 +27,8 @@ def blogtwin(*arguments: str, cwd: str, quiet: bool = False) -> float:
     began = time.monotonic()
     out = subprocess.DEVNULL if quiet else None
     environment = {**os.environ, "BLOGTWIN_HOME": str(Path(cwd) / "home")}
-    subprocess.run([sys.executable, "-m", "blogtwin", *arguments], cwd=cwd, env=environment, stdout=out, check=True)
+    program = Path(sys.executable).with_name("blogtwin")  # the script, as a user runs it
+    subprocess.run([program, *arguments], cwd=cwd, env=environment, stdout=out, check=True)
     return time.monotonic() - began
 
 

@@ -17,6 +17,8 @@ ROOMS = ("sources", "dataset", "training", "export", "runtimes", "evaluation", "
 LAYERS = {"cli": 4, "__main__": 4, "pipeline": 3, "diagnosis": 3, "drafting": 3, "stages": 2, **dict.fromkeys(ROOMS, 1)}
 FILES = sorted(HOUSE.rglob("*.py"))
 HEAVY = (
+    "pydantic",
+    "yaml",
     "torch",
     "transformers",
     "trl",

@@ -5,7 +5,6 @@ Known failures become `error:` and `hint:` here, in one place. Anything else is 
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -21,6 +20,7 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="blogtwin",
     no_args_is_help=True,
+    add_completion=False,  # its options, like typer's own --help below, would load pydantic before any help is shown
     rich_markup_mode=None,  # the drawn help costs more than the 0.3 s that help may take
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -29,10 +29,20 @@ for command in (init, pipeline, ingest, prepare, finetune, deploy, evaluate, wri
     command.add_to(app)
 
 
+def _help(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        console.stream(context.get_help() + "\n")
+        raise typer.Exit
+
+
 @app.callback()
 def blogtwin(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    # Typer's own help option has no default, so typer would load pydantic to check it, whatever command follows.
+    help: Annotated[
+        bool, typer.Option("--help", "-h", help="Show this message and end.", is_eager=True, callback=_help)
+    ] = False,
 ) -> None:
     """Turn your own posts into a local language model that writes like you, with proof that it does."""
 
@@ -55,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
         if code == INTERRUPTED:
+            import shlex
+
             again = shlex.join(["blogtwin", *arguments])
             console.error("stopped; what was finished is kept, and so is the last checkpoint", f"go on with: {again}")
         return code

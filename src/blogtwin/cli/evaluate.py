@@ -17,10 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="The twin's deployed name.", show_default="deployment.model_name"),
-    ] = None,
+    model: options.Twin = None,
     test_set: Annotated[
         Path | None,
         typer.Option(

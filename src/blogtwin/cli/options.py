@@ -42,6 +42,9 @@ Threads = Annotated[int | None, setting("machine", "threads", "--threads")]
 Offline = Annotated[bool | None, setting("machine", "offline", "--offline")]
 
 ModelName = Annotated[str | None, setting("deployment", "model_name", "--model-name")]
+Twin = Annotated[
+    str | None, typer.Option("--model", help="The twin's deployed name.", show_default="deployment.model_name")
+]
 Quantize = Annotated[str | None, setting("deployment", "quantize", "--quantize")]
 Runtime = Annotated[str | None, setting("deployment", "runtime", "--runtime")]
 OllamaUrl = Annotated[str | None, setting("deployment", "ollama_base_url", "--ollama-base-url")]

@@ -18,9 +18,7 @@ def add_to(app: typer.Typer) -> None:
 
 def write(
     topic: Annotated[str, typer.Argument(help="What the post is about.")],
-    model: Annotated[
-        str | None, typer.Option("--model", help="The twin's deployed name.", show_default="deployment.model_name")
-    ] = None,
+    model: options.Twin = None,
     length: Annotated[int | None, typer.Option("--length", help="About how many words.")] = None,
     drafts: Annotated[int, typer.Option("--options", help="How many drafts to choose from.")] = 1,
     form: Annotated[Literal["md", "html", "docx"] | None, typer.Option("--format", help="md, html or docx.")] = None,

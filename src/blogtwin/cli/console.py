@@ -139,15 +139,14 @@ def progress(label: str) -> Iterator[Progress]:
     ) as bars:
         if label and not out.is_terminal:
             out.print(label, markup=False, soft_wrap=True)
-        yield _Drawn(bars, out)
+        yield _Drawn(bars)
 
 
 class _Drawn:
     """Progress as rich draws it."""
 
-    def __init__(self, bars: Bars, out: Console) -> None:
+    def __init__(self, bars: Bars) -> None:
         self._bars = bars
-        self._out = out
 
     @contextmanager
     def task(self, label: str, total: float | None = None, unit: str = "") -> Iterator[Task]:

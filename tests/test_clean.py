@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from blogtwin.dataset.clean import clean
+from blogtwin.cleaning.clean import clean
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from blogtwin.dataset.clean import clean
     ],
 )  # fmt: skip
 def test_machinery_goes_and_words_stay(written: str, left: str) -> None:
-    assert clean(written, "markdown") == left
+    assert clean(written, "markdown").text == left
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,21 @@ def test_machinery_goes_and_words_stay(written: str, left: str) -> None:
     ],
 )
 def test_code_and_formulas_are_never_touched(code: str) -> None:
-    assert clean(code, "markdown") == code
+    assert clean(code, "markdown").text == code
 
 
 def test_highlighted_code_becomes_a_fence() -> None:
-    assert clean("{% highlight ruby %}\nputs '<b>'\n{% endhighlight %}", "markdown") == "```ruby\nputs '<b>'\n```"
-    assert clean('{{< highlight go >}}\nx := "{{ y }}"\n{{< /highlight >}}', "markdown") == '```go\nx := "{{ y }}"\n```'
-    assert clean("<pre><code>a &lt; b\n</code></pre>", "markdown") == "```\na < b\n```"
+    assert clean("{% highlight ruby %}\nputs '<b>'\n{% endhighlight %}", "markdown").text == "```ruby\nputs '<b>'\n```"
+    assert (
+        clean('{{< highlight go >}}\nx := "{{ y }}"\n{{< /highlight >}}', "markdown").text
+        == '```go\nx := "{{ y }}"\n```'
+    )
+    assert clean("<pre><code>a &lt; b\n</code></pre>", "markdown").text == "```\na < b\n```"
 
 
 def test_plain_text_and_word_posts_are_only_tidied() -> None:
     written = "A <b> and {{ c }} and [d].\n\n\n\n[d]: e"
-    assert clean(written, "text") == clean(written, "docx") == "A <b> and {{ c }} and [d].\n\n[d]: e"
+    assert clean(written, "text").text == clean(written, "docx").text == "A <b> and {{ c }} and [d].\n\n[d]: e"
 
 
 @pytest.mark.parametrize("opening", ["<!-- ", "<script> ", "<pre> ", "{{", "{% ", "[", "[a](", "![", "`a ", "$$", "  "])

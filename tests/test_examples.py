@@ -12,9 +12,9 @@ from blogtwin.config import DataSettings
 from blogtwin.dataset import prompts
 from blogtwin.dataset.examples import Room, examples
 from blogtwin.dataset.sections import blocks, estimated_tokens, pieces, sections, sentences
-from blogtwin.dataset.words import count_words, jaccard, shingles
 from blogtwin.errors import ConfigError
 from blogtwin.records import Post
+from blogtwin.words import count_words, jaccard, shingles
 
 WORDINGS = prompts.load(defaults.HERE / "instructions.yaml")
 ROOM = Room(512, "You are the author.")

@@ -16,12 +16,12 @@ from blogtwin import jsonl
 from blogtwin.config import load_settings
 from blogtwin.dataset.dedupe import duplicates, likenesses
 from blogtwin.dataset.split import held_out
-from blogtwin.dataset.words import count_words, shingles
 from blogtwin.errors import BrokenRecord, InputError, NothingUsable
 from blogtwin.progress import Silent
 from blogtwin.records import Example, Post, content_id
 from blogtwin.stages import ingest, prepare
 from blogtwin.stages.result import StageResult
+from blogtwin.words import count_words, shingles
 from blogtwin.workspace import Workspace
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "blog"

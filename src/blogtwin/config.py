@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -40,6 +40,13 @@ def _setting(default: Any, description: str) -> Any:
     return field(default=default, metadata={"description": description})
 
 
+Format = Literal[
+    "md", "markdown", "mdx", "rmd", "txt", "docx", "html", "htm", "rst", "org", "adoc", "asciidoc", "dj", "ipynb"
+]
+Part = Literal["code", "math", "tables", "footnotes"]
+Private = Literal["email", "phone", "key", "address", "name"]
+
+
 # Plain dataclasses, checked by pydantic only when settings are loaded: `--help` reads them too, and has 0.3 s.
 @dataclass(frozen=True)
 class DataSettings:
@@ -47,10 +54,13 @@ class DataSettings:
 
     input_dir: Path = _setting(Path("./blogs"), "the folder with your posts, read with its subfolders")
     output_dir: Path = _setting(Path("./data"), "where posts and examples are written")
-    formats: tuple[Literal["md", "markdown", "txt", "docx"], ...] = _setting(
-        ("md", "markdown", "txt", "docx"), "file name endings that are read"
-    )
+    formats: tuple[Format, ...] = _setting(get_args(Format), "file name endings that are read")
     strict: bool = _setting(False, "whether a file that cannot be read ends the run")
+    author: str | None = _setting(
+        None, "whose posts these are; others' posts are left out. Empty: whoever signed most of them, or nobody signs"
+    )
+    language: str | None = _setting(None, "learn from posts in this language alone (en, de, ja, …); empty: from all")
+    drop: tuple[Part, ...] = _setting((), "parts of a post that are not learned from: code, math, tables, footnotes")
     drafts: bool = _setting(False, "whether posts marked as drafts are learned from")
     min_words: Annotated[int, Ge(1)] = _setting(40, "shorter posts are left out")
     near_duplicate: Annotated[float, Gt(0), Le(1)] = _setting(
@@ -59,6 +69,16 @@ class DataSettings:
     split: Annotated[float, Gt(0), Lt(1)] = _setting(0.8, "the share of posts to train on; the rest is held out")
     instructions_file: Path = _setting(Path("./prompts/instructions.yaml"), "the wordings of the instructions")
     seed: Annotated[int, Ge(0)] = _setting(7, "fixes the split and every choice of wording")
+
+
+@dataclass(frozen=True)
+class PrivacySettings:
+    """What is replaced by stand-ins before anything is learned."""
+
+    replace: tuple[Private, ...] = _setting(
+        get_args(Private), "what is replaced: e-mail addresses, phone numbers, keys and tokens, street addresses, names"
+    )
+    names: tuple[str, ...] = _setting((), "people and things whose names are replaced wherever they stand")
 
 
 @dataclass(frozen=True)
@@ -135,6 +155,7 @@ class Settings:
     """All sections together. given: what the user decided by flag, environment or file, as (section, key)."""
 
     data: DataSettings = DataSettings()
+    privacy: PrivacySettings = PrivacySettings()
     training: TrainingSettings = TrainingSettings()
     deployment: DeploymentSettings = DeploymentSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -144,7 +165,7 @@ class Settings:
 
 SECTIONS: dict[str, dict[str, Field[Any]]] = {
     section: {key.name: key for key in fields(getattr(Settings, section))}
-    for section in ("data", "training", "deployment", "evaluation", "machine")
+    for section in ("data", "privacy", "training", "deployment", "evaluation", "machine")
 }
 
 Overrides = Annotated[Mapping[str, Mapping[str, object]], "section → key → value; None means: not given"]

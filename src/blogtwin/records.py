@@ -11,8 +11,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-DateSource = Literal["front matter", "file name", "document", "git", "file system"]
-PostFormat = Literal["markdown", "text", "docx"]
+DateSource = Literal["front matter", "document", "file name", "folder", "heading", "git", "file system"]
+PostFormat = Literal["markdown", "text", "docx", "html", "rst", "org", "asciidoc", "djot", "notebook"]
+Verdict = Literal["kept", "cut", "dropped", "unreadable"]
 ExampleKind = Literal["topic", "outline", "continuation", "section"]
 Quantization = Literal["f16", "q8_0"]
 Role = Literal["system", "user", "assistant"]
@@ -30,7 +31,7 @@ class Record(BaseModel):
 
 
 class Post(Record):
-    """One post as it was found: `text` is its Markdown body, `path` relative to the blog folder."""
+    """One post: `text` is what its author wrote, as Markdown; `path` is relative to the blog folder or export."""
 
     id: str
     path: str
@@ -44,6 +45,17 @@ class Post(Record):
     author: str | None = None
     tags: tuple[str, ...] = ()
     draft: bool = False
+
+
+class FileReport(Record):
+    """What became of one file (or one post of an export): nothing that was read disappears without a line here."""
+
+    path: str
+    verdict: Verdict  # cut: kept, but without some of its words
+    words_before: int  # as read, machinery included
+    words_after: int  # in the Post; 0 for one that was dropped
+    cuts: dict[str, int] = {}  # what was taken out → how many words of it
+    reasons: tuple[str, ...] = ()  # why it was dropped, or what a reader should know
 
 
 class Example(Record):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from blogtwin.dataset.words import jaccard, normalised
 from blogtwin.records import Post
+from blogtwin.words import jaccard, normalised
 
 Likeness = dict[tuple[int, int], float]  # places of two posts, the lower first → 0 to 1
 

@@ -16,9 +16,9 @@ from blogtwin.dataset import footnotes
 from blogtwin.dataset.footnotes import Footnotes
 from blogtwin.dataset.prompts import Task, Wordings
 from blogtwin.dataset.sections import Piece, blocks, estimated_tokens, heading_of, pieces, sections, sentences
-from blogtwin.dataset.shelter import Shelter
-from blogtwin.dataset.words import count_words
+from blogtwin.markup.shelter import Shelter
 from blogtwin.records import Example, ExampleKind, Post, content_id
+from blogtwin.words import count_words
 
 _KIND: dict[Task, ExampleKind] = {
     "topic": "topic",

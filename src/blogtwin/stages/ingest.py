@@ -11,7 +11,6 @@ from pathlib import Path
 
 from blogtwin import jsonl
 from blogtwin.config import Settings
-from blogtwin.dataset.words import count_words
 from blogtwin.errors import InputError, NothingUsable, UnreadableFile
 from blogtwin.manifest import Plan
 from blogtwin.progress import Progress
@@ -20,6 +19,7 @@ from blogtwin.sources import dates, titles
 from blogtwin.sources.base import Document
 from blogtwin.sources.folder import REGISTRY, Listing, listing
 from blogtwin.stages.result import Problem, StageResult
+from blogtwin.words import count_words
 from blogtwin.workspace import Workspace, manifest_beside
 
 _DRAFT_FOLDERS = {"_drafts", "drafts"}

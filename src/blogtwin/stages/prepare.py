@@ -11,18 +11,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from blogtwin import jsonl
+from blogtwin.cleaning.clean import clean
 from blogtwin.config import Settings
 from blogtwin.dataset import prompts
-from blogtwin.dataset.clean import clean
 from blogtwin.dataset.dedupe import duplicates, likenesses
 from blogtwin.dataset.examples import Room, examples, prose_words
 from blogtwin.dataset.split import held_out
-from blogtwin.dataset.words import count_words, shingles
 from blogtwin.errors import NothingUsable
 from blogtwin.manifest import Plan, hash_file
 from blogtwin.progress import Progress
 from blogtwin.records import Example, ExampleKind, Post
 from blogtwin.stages.result import Problem, StageResult
+from blogtwin.words import count_words, shingles
 from blogtwin.workspace import Workspace, manifest_beside
 
 # Posts that share this much stand on one side of the split, even where they are different enough to be kept both: a
@@ -94,7 +94,7 @@ def _cleaned(posts: Sequence[Post], settings: Settings) -> tuple[list[Post], Dro
         if post.draft and not settings.data.drafts:
             dropped.append((post, "draft", "is a draft; `data.drafts: true` takes drafts in"))
             continue
-        text = clean(post.text, post.format)
+        text = clean(post.text, post.format).text
         count = prose_words(text)
         if not text:
             dropped.append((post, "empty", "has no text of its own"))

@@ -7,10 +7,13 @@ Plain text and Word posts hold no machinery; they are only tidied.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
-from blogtwin.dataset.html_text import without_html
-from blogtwin.dataset.pairs import element, replaced, without
-from blogtwin.dataset.shelter import Shelter
+from blogtwin.cleaning.html_text import without_html
+from blogtwin.config import Part
+from blogtwin.markup.pairs import element, replaced, without
+from blogtwin.markup.shelter import Shelter
 from blogtwin.records import PostFormat
 
 # Soft hyphens, zero-width spaces, word joiners and byte order marks; the joiners that scripts and emoji need stay.
@@ -53,8 +56,20 @@ _SETEXT = re.compile(r"(?<![^\n])(?<!\S\n)([^\s>|#\-*+\x02].*)\n(=+|-{3,})[ \t]*
 _TRAILING = re.compile(r"(?<=\S)[ \t]+$|^[ \t]+$", re.MULTILINE)
 
 
-def clean(text: str, format: PostFormat) -> str:
-    """The author's text; "" where there was nothing but machinery."""
+@dataclass(frozen=True)
+class Cleaned:
+    """text: the author's words as Markdown, "" where there was nothing but machinery. cuts: what was taken out → words."""
+
+    text: str
+    cuts: Mapping[str, int] = field(default_factory=dict)
+
+
+def clean(text: str, format: PostFormat, drop: Collection[Part] = ()) -> Cleaned:
+    """The author's text, without the parts in `drop`."""
+    return Cleaned(_cleaned(text, format))
+
+
+def _cleaned(text: str, format: PostFormat) -> str:
     text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = re.sub("[\u00a0\u202f\u2007]", " ", text)
     if format == "markdown":

@@ -9,7 +9,7 @@ import html
 import re
 from functools import partial
 
-from blogtwin.dataset.pairs import element, replaced, without
+from blogtwin.markup.pairs import element, replaced, without
 
 # Elements whose content is no prose of the author's.
 _NO_PROSE = "script|style|iframe|svg|video|audio|object|canvas|form|button|noscript|template|map|select|picture"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 DateSource = Literal["front matter", "document", "file name", "folder", "heading", "git", "file system"]
 PostFormat = Literal["markdown", "text", "docx", "html", "rst", "org", "asciidoc", "djot", "notebook"]
-Verdict = Literal["kept", "cut", "dropped", "unreadable"]
+Verdict = Literal["kept", "cut", "dropped", "passed over", "unreadable"]
 ExampleKind = Literal["topic", "outline", "continuation", "section"]
 Quantization = Literal["f16", "q8_0"]
 Role = Literal["system", "user", "assistant"]

@@ -15,6 +15,9 @@ from blogtwin.sources.base import Source
 from blogtwin.sources.docx import DocxSource
 from blogtwin.sources.markdown import MarkdownSource
 from blogtwin.sources.text import TextSource
+from blogtwin.sources.walk import Found, walk
+
+__all__ = ["REGISTRY", "Found", "Listing", "listing", "walk"]
 
 _SOURCES: tuple[Source, ...] = (MarkdownSource(), TextSource(), DocxSource())
 REGISTRY: dict[str, Source] = {ending: source for source in _SOURCES for ending in source.endings}

@@ -1,0 +1,256 @@
+"""What stands where in a Markdown text. In: Markdown. Out: its blocks, links, pictures, tags, code and formulas as places in it.
+
+The grammar is pyromark's (CommonMark with tables, footnotes and $formulas$), so a line of `#` inside code is no heading and a
+`[` in a formula no link. Every place is a pair of character offsets into the text, start and end, ready to slice with:
+whoever cuts by them leaves all the rest as its author typed it. 1 MB of anything takes well under two seconds.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["paragraph", "heading", "quote", "list", "item", "code", "html", "table", "footnote", "rule"]
+Span = tuple[int, int]
+
+_KINDS: dict[str, Kind] = {
+    "Paragraph": "paragraph",
+    "Heading": "heading",
+    "BlockQuote": "quote",
+    "List": "list",
+    "Item": "item",
+    "CodeBlock": "code",
+    "HtmlBlock": "html",
+    "Table": "table",
+    "FootnoteDefinition": "footnote",
+}
+_AROUND = frozenset({"BlockQuote", "List", "Item", "FootnoteDefinition"})  # blocks that hold blocks
+# What makes `$5 for x, $6` no formula and `$x^2$`, `$n$` and `$2n + 1$` ones.
+_MATHEMATICAL = re.compile(r"[\\^_{=<>]|^\W*[a-zA-Z](?:[\s()+*/,'-]*[a-zA-Z0-9]?)?$|[0-9a-zA-Z)] ?[-+*/] ?[a-zA-Z(]")
+_TEX = ((re.compile(r"\\\\?\("), re.compile(r"\\\\?\)")), (re.compile(r"\\\\?\["), re.compile(r"\\\\?\]")))
+_LABEL = re.compile(r"^[ \t>]*\[[^\]\n]+\]:", re.MULTILINE)
+
+# pyromark counts bytes. A text whose every character is one byte long has the same places, and no rule of Markdown that matters
+# here tells one letter from another.
+codecs.register_error("blogtwin.letters", lambda fault: _letters(fault))
+
+
+class Block(NamedTuple):
+    """One block; `end` is after its last line. `level`: of a heading, 1 to 6, else 0. `depth`: how many blocks it stands in."""
+
+    kind: Kind
+    start: int
+    end: int
+    level: int
+    depth: int
+
+
+class Link(NamedTuple):
+    """One link, [words](address) in any of its spellings; what its reader sees is text[words_start:words_end].
+
+    `address` is good for telling what it begins with; letters outside ASCII are not in it.
+    """
+
+    start: int
+    end: int
+    words_start: int
+    words_end: int
+    address: str
+
+
+class Heading(NamedTuple):
+    """One heading: its level 1 to 6, its place, its words with their Markdown."""
+
+    level: int
+    start: int
+    end: int
+    words: str
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A text and what stands in it, each list in the order of the text.
+
+    code: code spans (blocks of code are blocks). formulas: with their dollars. tags: HTML inside paragraphs, one tag or
+    comment each. references: [^1]. definitions: [label]: address, which no reader sees. autolinks: <https://…>.
+    """
+
+    text: str
+    blocks: list[Block] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    autolinks: list[Span] = field(default_factory=list)
+    images: list[Span] = field(default_factory=list)
+    tags: list[Span] = field(default_factory=list)
+    code: list[Span] = field(default_factory=list)
+    formulas: list[Span] = field(default_factory=list)
+    references: list[Span] = field(default_factory=list)
+    definitions: list[Span] = field(default_factory=list)
+
+    def of(self, *kinds: Kind) -> list[Block]:
+        """The blocks of these kinds."""
+        return [block for block in self.blocks if block.kind in kinds]
+
+    def verbatim(self) -> Ranges:
+        """Where nothing is markup: code of both sorts and formulas."""
+        return Ranges(
+            [*((one.start, one.end) for one in self.blocks if one.kind == "code"), *self.code, *self.formulas]
+        )
+
+
+class Ranges:
+    """Places of a text that may be asked whether they hold a position."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self.spans = sorted(spans)
+        self._starts = [start for start, _ in self.spans]
+
+    def hold(self, position: int) -> bool:
+        at = bisect_right(self._starts, position) - 1
+        return at >= 0 and position < self.spans[at][1]
+
+
+def parse(text: str) -> Parsed:
+    """What stands where in `text`; line ends are newlines."""
+    import pyromark
+
+    options = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_FOOTNOTES | pyromark.Options.ENABLE_MATH
+    shadow = text if text.isascii() else text.encode("ascii", "blogtwin.letters").decode("ascii")
+    found = Parsed(text)
+    events = pyromark.events_with_range(shadow, options=options, broken_link_callback=_slip)
+    _read(events, found)
+    if "]:" in text and _LABEL.search(text):
+        known = pyromark.reference_definitions(shadow, options=options)
+        found.definitions = sorted((one["span"]["start"], one["span"]["end"]) for one in known.values())
+    if "\\(" in text or "\\[" in text:
+        found.formulas = sorted([*found.formulas, *_tex(found)])
+    return found
+
+
+def headings(text: str) -> list[Heading]:
+    """The headings of `text`, both spellings, without their marks; none from inside code."""
+    return [
+        Heading(block.level, block.start, block.end, heading_words(text[block.start : block.end]))
+        for block in parse(text).blocks
+        if block.kind == "heading"
+    ]
+
+
+def heading_words(source: str) -> str:
+    """The words of a heading as it is written, `## Words ##` or underlined."""
+    source = source.strip()
+    if source.startswith("#"):
+        return re.sub(r"(?:^|[ \t])#+$", "", source.lstrip("#").strip()).strip()
+    return " ".join(source.split("\n")[:-1]).strip()
+
+
+def prose(text: str) -> str:
+    """`text` without code and formulas: where a voice can be heard."""
+    return without(text, parse(text).verbatim().spans, " ")
+
+
+def without(text: str, spans: Iterable[Span], instead: str = "") -> str:
+    """`text` with `instead` for each of these places, which are sorted; a place inside another goes with it."""
+    out: list[str] = []
+    done = 0
+    for start, end in spans:
+        if start >= done:
+            out += [text[done:start], instead]
+        done = max(done, end)
+    return "".join([*out, text[done:]])
+
+
+def _letters(fault: UnicodeError) -> tuple[str, int]:
+    if not isinstance(fault, UnicodeEncodeError):
+        raise fault
+    return "x" * (fault.end - fault.start), fault.end
+
+
+def _read(events: Iterable[Any], found: Parsed) -> None:
+    """Events are dictionaries of one item, {"Start": "Paragraph"} or {"Start": {"Heading": …}}, or bare words."""
+    blocks, text = found.blocks, found.text
+    depth = pictures = 0
+    opened: list[dict[str, int]] = []  # the ends of what stands before a link's first child; links hold no links
+    before: dict[str, int] = {"start": 0, "end": 0}
+    for event, span in events:
+        if "Text" in event:
+            before = span
+            continue
+        if type(event) is str:
+            if event == "Rule":
+                blocks.append(Block("rule", span["start"], span["end"], 0, depth))
+            before = span
+            continue
+        for said, value in event.items():
+            break
+        if said == "Start":
+            name = value if type(value) is str else next(iter(value))
+            if name in _KINDS:
+                level = int(value["Heading"]["level"][1]) if name == "Heading" else 0
+                blocks.append(Block(_KINDS[name], span["start"], span["end"], level, depth))
+                depth += name in _AROUND
+            elif name == "Image":
+                if not pictures:
+                    found.images.append((span["start"], span["end"]))
+                pictures += 1
+            elif name == "Link":
+                opened.append(span)
+        elif said == "End":
+            name = value if type(value) is str else next(iter(value))
+            if name in _AROUND:
+                depth -= 1
+            elif name == "Image":
+                pictures -= 1
+            elif name == "Link" and opened and not pictures:
+                _link(found, opened.pop(), before, text)
+            elif name == "Link" and opened:
+                opened.pop()
+        elif not pictures:
+            place = span["start"], span["end"]
+            if said == "InlineHtml":
+                found.tags.append(place)
+            elif said == "Code":
+                found.code.append(place)
+            elif said == "FootnoteReference":
+                found.references.append(place)
+            elif said == "DisplayMath" or (said == "InlineMath" and _MATHEMATICAL.search(value)):
+                found.formulas.append(place)
+        before = span
+
+
+def _link(found: Parsed, span: dict[str, int], last: dict[str, int], text: str) -> None:
+    start, end = span["start"], span["end"]
+    if text[start] == "<":
+        found.autolinks.append((start, end))
+        return
+    inside = last["end"] if last["start"] > start else start + 1  # nothing between the brackets: `last` stands before
+    close = text.find("]", inside, end)
+    if close < 0:
+        return
+    address = text[close + 2 : end - 1].strip().removeprefix("<") if text[close + 1 : close + 2] == "(" else ""
+    found.links.append(Link(start, end, start + 1, close, address))
+
+
+def _slip(broken: Any) -> tuple[str, str] | None:
+    """[words that no array index has][label] is a link whose definition its author forgot; [x] and grid[i][j] are none."""
+    label = broken["reference"]
+    return ("", "") if broken["link_type"] == "Reference" and len(label) > 1 and not label.isdigit() else None
+
+
+def _tex(found: Parsed) -> list[Span]:
+    r"""\(…\) and \[…\] outside code; `\[sic\]` is a bracket that somebody escaped."""
+    code = Ranges([*((one.start, one.end) for one in found.blocks if one.kind == "code"), *found.code])
+    spans: list[Span] = []
+    for opening, closing in _TEX:
+        at = 0
+        while (begin := opening.search(found.text, at)) and (end := closing.search(found.text, begin.end())):
+            inside = found.text[begin.end() : end.start()]
+            at = end.end()
+            if "\n\n" not in inside and re.search(r"[\\^_={]", inside) and not code.hold(begin.start()):
+                spans.append((begin.start(), end.end()))
+            else:
+                at = begin.end()
+    return spans

@@ -4,19 +4,20 @@ What an example teaches is what its answer is, so every answer is the author's o
 learned from its title, from its outline, from its beginning, and section by section. A longer one is learned as its beginning
 (and the question says "the beginning": otherwise the twin would learn that posts stop in the middle), and then piece by
 piece, each from the end of the one before, up to the real end, which is the only place where "finish it" is asked.
+
+A long quotation is somebody else's writing: the question holds it, and the answer only its first words (see quoting.py).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from blogtwin.dataset import footnotes
+from blogtwin.dataset import footnotes, quoting
 from blogtwin.dataset.footnotes import Footnotes
 from blogtwin.dataset.prompts import Task, Wordings
+from blogtwin.dataset.prose import has_prose
 from blogtwin.dataset.sections import Piece, blocks, estimated_tokens, heading_of, pieces, sections, sentences
-from blogtwin.markup.shelter import Shelter
 from blogtwin.records import Example, ExampleKind, Post, content_id
 from blogtwin.words import count_words
 
@@ -34,7 +35,6 @@ _MIN_WORDS = 25  # of prose in an answer: fewer teach length, not voice
 # Each section repeats words that "topic" and "outline" hold already; a post with twenty headings must not outweigh the others.
 _MAX_SECTIONS = 3
 _MIN_HEADINGS = 3  # an outline of two lines says no more than the title
-_NO_PROSE = re.compile(r"\x02\d+\x03|(?<=\])\([^()\s]*\)|<?https?://\S+")
 
 
 @dataclass(frozen=True)
@@ -61,26 +61,20 @@ class Room:
 def examples(post: Post, wordings: Wordings, room: Room, seed: int) -> tuple[list[Example], int]:
     """The examples of one post (none when nothing in it can be used), and how many of its blocks fit no example."""
     make = _Maker(post, wordings, seed)
+    body, notes = footnotes.taken_from(post.text)
     whole = make("topic", post.text)
-    if room.fits(whole.instruction, post.text):
-        found = [whole, *_outline(post, make, room, "outline", post.text), *_rest(post, make, room)]
+    if room.fits(whole.instruction, whole.input, whole.output):
+        found = [whole, *_outline(body, make, room, "outline", post.text), *_rest(body, notes, make, room)]
         left_out = 0
     else:
-        question = estimated_tokens(make("ending", post.text).instruction) + 16  # other wordings may be longer
+        question = estimated_tokens(make("ending", "").instruction) + 16  # other wordings may be longer
         budget = max(room.whole - question - room.context, room.whole // 2)
-        body, notes = footnotes.taken_from(post.text)
-        parts, left_out = pieces(body, budget)
+        parts, left_out = pieces(quoting.none_longer_than(budget // 3, body), budget)
         found = list(_pieces(parts, notes, make, room))
         if parts and parts[0].opens:
-            found[1:1] = _outline(post, make, room, "outline_opening", notes.under(parts[0].text))
-    found += _sections(post, make, room, seed)
-    return [example for example in found if prose_words(example.output) >= _MIN_WORDS], left_out
-
-
-def prose_words(text: str) -> int:
-    """How many words `text` has outside code, formulas and addresses: what a voice can be heard in."""
-    shelter = Shelter()
-    return count_words(_NO_PROSE.sub(" ", shelter.take_rest(shelter.take_fences(text))))
+            found[1:1] = _outline(body, make, room, "outline_opening", notes.under(parts[0].text))
+    found += _sections(body, notes, make, room, seed)
+    return [example for example in found if has_prose(example.output, _MIN_WORDS)], left_out
 
 
 class _Maker:
@@ -88,11 +82,18 @@ class _Maker:
 
     def __init__(self, post: Post, wordings: Wordings, seed: int) -> None:
         self._post, self._wordings, self._seed = post, wordings, seed
+        self.post_id = post.id
 
-    def __call__(self, task: Task, output: str, given: str = "", **values: str) -> Example:
-        chosen_by = f"{self._seed} {self._post.id} {values.get('heading', '')} {content_id(given)}"
+    def __call__(self, task: Task, output: str, given: str = "", heading: str = "") -> Example:
+        chosen_by = f"{self._seed} {self._post.id} {heading} {content_id(given)}"
+        if _KIND[task] == "continuation":
+            given, output = quoting.begun(given, output)
+        output, quoted = quoting.shortened(output)
+        if quoted:
+            label = self._wordings.instruction("quoting", chosen_by)
+            given = "\n\n".join(filter(None, (given, label, *quoted)))
         instruction = self._wordings.instruction(
-            task, chosen_by, title=self._post.title, words=_rounded(count_words(output)), **values
+            task, chosen_by, title=self._post.title, heading=heading, words=lambda: _rounded(count_words(output))
         )
         return Example(
             id=content_id("example", self._post.id, task, instruction, given, output),
@@ -104,8 +105,8 @@ class _Maker:
         )
 
 
-def _outline(post: Post, make: _Maker, room: Room, task: Task, answer: str) -> Iterator[Example]:
-    headings = [found for block in blocks(post.text) if (found := heading_of(block))]
+def _outline(body: Sequence[str], make: _Maker, room: Room, task: Task, answer: str) -> Iterator[Example]:
+    headings = [found for block in body if (found := heading_of(block))]
     if len(headings) < _MIN_HEADINGS:
         return
     top = min(level for level, _ in headings)
@@ -114,14 +115,14 @@ def _outline(post: Post, make: _Maker, room: Room, task: Task, answer: str) -> I
         yield example
 
 
-def _rest(post: Post, make: _Maker, room: Room) -> Iterator[Example]:
+def _rest(body: Sequence[str], notes: Footnotes, make: _Maker, room: Room) -> Iterator[Example]:
     """The post from its beginning: about a third is given, cut where a piece would be cut."""
-    body, notes = footnotes.taken_from(post.text)
-    parts, _ = pieces(body, max(estimated_tokens(body) // 3, 48))
-    if len(parts) < 2 or not parts[0].opens or not body.startswith(parts[0].text):
+    text = "\n\n".join(body)
+    parts, _ = pieces(body, max(estimated_tokens(text) // 3, 48))
+    if len(parts) < 2 or not parts[0].opens or not text.startswith(parts[0].text):
         return
     given = parts[0].text
-    example = make("ending", notes.under(body[len(given) :].strip("\n")), notes.under(given))
+    example = make("ending", notes.under(text[len(given) :].strip("\n")), notes.under(given))
     if room.fits(example.instruction, example.input, example.output):
         yield example
 
@@ -133,7 +134,11 @@ def _pieces(parts: list[Piece], notes: Footnotes, make: _Maker, room: Room) -> I
             yield make("opening" if not part.ends else "topic", text)
         elif part.before is not None:
             before = notes.left_out_of(_tail(part.before, room.context))
-            yield make("ending" if part.ends else "continuation", text, before)
+            task: Task = "ending" if part.ends else "continuation"
+            example = make(task, text, before)
+            if example.output != text and not room.fits(example.instruction, example.input, example.output):
+                example = make(task, text, "")  # the quotations take the place of what came before
+            yield example
 
 
 def _tail(text: str, limit: int) -> str:
@@ -154,16 +159,20 @@ def _tail(text: str, limit: int) -> str:
     return end.strip()
 
 
-def _sections(post: Post, make: _Maker, room: Room, seed: int) -> Iterator[Example]:
-    usable = []
-    body, notes = footnotes.taken_from(post.text)
-    for place, section in enumerate(sections(body)):
-        text = notes.under(section.text)
-        example = make("section", text, heading=notes.left_out_of(section.heading))
-        if prose_words(text) >= _MIN_WORDS and room.fits(example.instruction, text):
-            usable.append((content_id(str(seed), post.id, section.heading, str(place)), place, example))
-    for _, _, example in sorted(sorted(usable)[:_MAX_SECTIONS], key=lambda one: one[1]):
-        yield example
+def _sections(body: Sequence[str], notes: Footnotes, make: _Maker, room: Room, seed: int) -> Iterator[Example]:
+    """A few of the sections that can be used, chosen by the seed, in their order."""
+    by_chance = sorted(
+        (content_id(str(seed), make.post_id, section.heading, str(place)), place, section)
+        for place, section in enumerate(sections(body))
+    )
+    chosen: dict[int, Example] = {}
+    for _, place, section in by_chance:
+        example = make("section", notes.under(section.text), heading=notes.left_out_of(section.heading))
+        if room.fits(example.instruction, example.input, example.output) and has_prose(example.output, _MIN_WORDS):
+            chosen[place] = example
+        if len(chosen) == _MAX_SECTIONS:
+            break
+    yield from (chosen[place] for place in sorted(chosen))
 
 
 def _rounded(words: int) -> int:

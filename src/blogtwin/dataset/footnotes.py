@@ -1,6 +1,7 @@
 """Footnotes follow the passage that refers to them.
 
-In: a post's Markdown. Out: its text without the notes at its foot, and the notes, to be put under each part that is cut from it.
+In: a post's Markdown. Out: its blocks without the notes at its foot, and the notes, to be put under each part that is cut
+from it.
 Otherwise the last part of many a post would be a list of notes to words that nobody sees.
 """
 
@@ -24,23 +25,26 @@ class Footnotes:
 
     def under(self, text: str) -> str:
         """`text` with the notes it refers to; a reference to no note is taken out."""
+        if "[^" not in text:
+            return text
         text = _REFERENCE.sub(lambda match: match.group() if match.group(1) in self.by_label else "", text)
         labels = dict.fromkeys(match.group(1) for match in _REFERENCE.finditer(text))
         return "\n\n".join([text, *(self.by_label[label] for label in labels)])
 
     def left_out_of(self, text: str) -> str:
         """`text` without its references."""
-        return _REFERENCE.sub("", text)
+        return _REFERENCE.sub("", text) if "[^" in text else text
 
 
-def taken_from(text: str) -> tuple[str, Footnotes]:
-    """The text without its notes, and the notes."""
-    if not _DEFINITION.search(text):
-        return text, Footnotes({})
+def taken_from(text: str) -> tuple[list[str], Footnotes]:
+    """The blocks of the text without its notes, and the notes."""
+    parts = blocks(text)
+    if "[^" not in text or not _DEFINITION.search(text):
+        return parts, Footnotes({})
     body: list[str] = []
     notes: dict[str, str] = {}
     last: str | None = None
-    for block in blocks(text):
+    for block in parts:
         if _DEFINITION.match(block):
             for note in re.split(r"\n(?=\[\^[^\]\s]+\]:)", block):
                 match = _DEFINITION.match(note)
@@ -52,4 +56,4 @@ def taken_from(text: str) -> tuple[str, Footnotes]:
         else:
             last = None
             body.append(block)
-    return "\n\n".join(body), Footnotes(notes)
+    return body, Footnotes(notes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from blogtwin.config import DataSettings
 from blogtwin.errors import ConfigError
 from blogtwin.records import content_id
 
-Task = Literal["topic", "outline", "opening", "outline_opening", "continuation", "ending", "section"]
+Task = Literal["topic", "outline", "opening", "outline_opening", "continuation", "ending", "section", "quoting"]
 
 # What each task may mention, and what it must, because without it the answer could not be guessed from the question.
 _MAY: dict[str, set[str]] = {
@@ -28,6 +28,7 @@ _MAY: dict[str, set[str]] = {
     "continuation": {"title"},
     "ending": {"title"},
     "section": {"title", "heading", "words"},
+    "quoting": set(),
 }
 _MUST: dict[str, str] = {"topic": "title", "opening": "title", "section": "heading"}
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
@@ -40,11 +41,19 @@ class Wordings:
 
     by_task: Mapping[str, tuple[str, ...]]
 
-    def instruction(self, task: Task, chosen_by: str, **values: str | int) -> str:
-        """One wording of `task`, filled in. The same `chosen_by` chooses the same one, whatever came before."""
+    def instruction(self, task: Task, chosen_by: str, **values: str | Callable[[], int]) -> str:
+        """One wording of `task`, filled in. The same `chosen_by` chooses the same one, whatever came before.
+
+        What must be counted is counted only where the wording asks for it.
+        """
         wordings = self.by_task[task]
         wording = wordings[int(content_id(chosen_by, task), 16) % len(wordings)]
-        return _PLACEHOLDER.sub(lambda match: str(values[match.group(1)]), wording)
+
+        def value(match: re.Match[str]) -> str:
+            found = values[match.group(1)]
+            return found if isinstance(found, str) else str(found())
+
+        return _PLACEHOLDER.sub(value, wording)
 
 
 def file(settings: DataSettings) -> Path:
@@ -108,7 +117,7 @@ def _wording(task: str, node: object, path: Path) -> str:
     known = ", ".join(f"{{{name}}}" for name in sorted(_MAY[task]))
     for name in _PLACEHOLDER.findall(node.value):
         if name not in _MAY[task]:
-            raise ConfigError(f"{where}: {task} knows no {{{name}}}", f"it knows: {known}")
+            raise ConfigError(f"{where}: {task} knows no {{{name}}}", f"it knows: {known or 'none'}")
     if task in _MUST and f"{{{_MUST[task]}}}" not in node.value:
         raise ConfigError(
             f"{where}: a wording of {task} must hold {{{_MUST[task]}}}",

@@ -1,25 +1,27 @@
 """A post's Markdown → its sections, and pieces that fit a model's context.
 
-In: cleaned Markdown and a budget in tokens. Out: headings, sections, pieces. A cut falls before a heading where it can, else
-between paragraphs, and between sentences only where one paragraph is longer than the budget; never inside a sentence, a
-table, a list item or a code block, and never between a heading or a "like this:" and what it announces.
+In: cleaned Markdown as blocks, and a budget in tokens. Out: headings, sections, pieces. A cut falls before a heading or a
+long quotation where it can, else between paragraphs, and between sentences only where one paragraph is longer than the
+budget; never inside a sentence, a table, a list item or a code block, and never between a heading or a "like this:" and
+what it announces.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from blogtwin.markup.quotations import long_quotations
 
 # Bytes of UTF-8 a token. Vocabularies of 49,000 to 150,000 tokens take 4 to 4.5 bytes of English prose at a time. These figures
 # are those of small vocabularies (2,048 and 6,144 tokens, fitted by least squares to rows of three blogs: 3.3 to 4.6 for letters,
 # 0.8 to 1.4 for the rest), so they are on the careful side for large ones. Code, with its many signs, comes out at
 # about 2.5, prose at 3.3, Japanese at one character. The tokenizer itself is not known here: the same examples serve
 # every base model, and a cut-off answer costs more than an example that could have been a little longer.
-_LETTER_BYTES = 3.6
-_SIGN_BYTES = 1.4
-_OTHER_SCRIPT_BYTES = 3.0
+# 3.6 bytes for letters, 1.4 for signs, 3 for other scripts; in 126ths of a token, because whole numbers can be added up.
+_TOKEN, _LETTER, _SIGN, _OTHER_SCRIPT = 126, 35, 90, 42
+_BETWEEN = 2 * _SIGN  # a blank line
 _LETTERS = bytes(range(ord("a"), ord("z") + 1)) + bytes(range(ord("A"), ord("Z") + 1)) + b" "
 _ASCII = bytes(range(0x80))
 
@@ -34,11 +36,19 @@ _ABBREVIATION = re.compile(
 
 def estimated_tokens(text: str) -> int:
     """How many tokens `text` may have, guessed from its bytes."""
+    return _tokens(_weight(text))
+
+
+def _tokens(weight: int) -> int:
+    return -(-weight // _TOKEN)
+
+
+def _weight(text: str) -> int:
     data = text.encode()
-    other_script = len(data.translate(None, _ASCII))
+    other_script = 0 if text.isascii() else len(data.translate(None, _ASCII))
     signs = len(data.translate(None, _LETTERS)) - other_script
     letters = len(data) - other_script - signs
-    return math.ceil(letters / _LETTER_BYTES + signs / _SIGN_BYTES + other_script / _OTHER_SCRIPT_BYTES)
+    return letters * _LETTER + signs * _SIGN + other_script * _OTHER_SCRIPT
 
 
 @dataclass(frozen=True)
@@ -63,24 +73,25 @@ def blocks(text: str) -> list[str]:
     """Paragraphs, headings, lists, tables and whole code blocks, in order; "\\n\\n".join gives the text back."""
     found: list[list[str]] = []
     fence = ""
-    open_block = False
+    open_block = after_heading = False
     for line in text.split("\n"):
-        mark = _FENCE.match(line)
+        mark = _FENCE.match(line) if "```" in line or "~~~" in line else None
         if fence:
             found[-1].append(line)
             if mark and mark.group(1).startswith(fence) and line.strip().strip("`~> \t") == "":
                 fence = ""
             continue
-        if not line.strip():
+        if not line or line.isspace():
             open_block = False
             continue
+        heading = "#" in line[:4] and _HEADING.match(line) is not None
         if not open_block and line.startswith(("    ", "\t", "  ")) and found and _goes_on(found[-1]):
             found[-1] += ["", line]  # code with a blank line in it, or a list item's second paragraph
-        elif open_block and not _HEADING.match(line) and not _HEADING.match(found[-1][-1]):
+        elif open_block and not heading and not after_heading:
             found[-1].append(line)
         else:
             found.append([line])
-        open_block = True
+        open_block, after_heading = True, heading
         fence = mark.group(1) if mark else ""
     return ["\n".join(lines) for lines in found]
 
@@ -91,13 +102,12 @@ def _goes_on(lines: list[str]) -> bool:
 
 def heading_of(block: str) -> tuple[int, str] | None:
     """Level and words of a heading block."""
-    match = _HEADING.match(block)
-    return (len(match.group(1)), match.group(2)) if match and "\n" not in block else None
+    match = _HEADING.match(block) if "#" in block[:4] and "\n" not in block else None
+    return (len(match.group(1)), match.group(2)) if match else None
 
 
-def sections(text: str) -> list[Section]:
+def sections(parts: Sequence[str]) -> list[Section]:
     """The sections at the highest level that has two headings or more; what stands above the first is in none."""
-    parts = blocks(text)
     levels = [found[0] for block in parts if (found := heading_of(block))]
     level = min((one for one in set(levels) if levels.count(one) > 1), default=0)
     out: list[tuple[str, list[str]]] = []
@@ -113,31 +123,54 @@ def sections(text: str) -> list[Section]:
     return [Section(heading, "\n\n".join(body)) for heading, body in out]
 
 
-def pieces(text: str, budget: int) -> tuple[list[Piece], int]:
-    """`text` in pieces of at most `budget` estimated tokens and of similar size, and how many blocks were too long for any."""
-    total = estimated_tokens(text)
+@dataclass
+class _Run:
+    """Units on their way to being one piece. weight: of the units with the blank lines between them."""
+
+    units: list[str]
+    weight: int
+
+    def add(self, units: Sequence[str], weight: int) -> None:
+        self.weight += weight + (_BETWEEN if self.units else 0)
+        self.units += units
+
+
+def pieces(parts: Sequence[str], budget: int) -> tuple[list[Piece], int]:
+    """The blocks in pieces of at most `budget` estimated tokens and of similar size; how many were too long for any."""
+    most = budget * _TOKEN
+    total = sum(map(_weight, parts)) + _BETWEEN * max(len(parts) - 1, 0)
     # Even pieces: a full one followed by two lines would teach that posts end with two lines.
-    target = total / math.ceil(total / budget)
-    runs: list[list[str]] = [[""]]
+    target = _tokens(total) / max(_tokens(-(-total // budget)), 1)
+    chains: list[list[_Run]] = [[_Run([], 0)]]  # what was left out stands between two chains
     left_out = 0
-    for unit in _units(text, budget):
-        current = runs[-1][-1]
-        joined = f"{current}\n\n{unit}" if current else unit
-        if estimated_tokens(unit) > budget:
+    for unit in _units(parts, budget):
+        current = chains[-1][-1]
+        weight = _weight(unit)
+        if weight > most:
             left_out += 1
-            runs.append([""])
-        elif not current:
-            runs[-1][-1] = unit
-        elif estimated_tokens(joined) > budget or estimated_tokens(current) >= target * (
-            0.6 if heading_of(unit.split("\n")[0]) else 0.95
+            chains.append([_Run([], 0)])
+        elif current.units and (
+            current.weight + _BETWEEN + weight > most or _tokens(current.weight) >= target * _enough_before(unit)
         ):
-            runs[-1].append(unit)
+            chains[-1].append(_Run([unit], weight))
         else:
-            runs[-1][-1] = joined
-    for run in runs:
-        if len(run) > 1 and estimated_tokens(run[-1]) < target / 4 and estimated_tokens(run[-2] + run[-1]) < budget:
-            run[-2:] = ["\n\n".join(run[-2:])]
-    return list(_pieces(runs)), left_out
+            current.add([unit], weight)
+    for chain in chains:
+        if (
+            len(chain) > 1
+            and _tokens(chain[-1].weight) < target / 4
+            and _tokens(chain[-2].weight + chain[-1].weight) < budget
+        ):
+            last = chain.pop()
+            chain[-1].add(last.units, last.weight)
+    return list(_pieces([["\n\n".join(run.units) for run in chain] for chain in chains])), left_out
+
+
+def _enough_before(unit: str) -> float:
+    """The share of an even piece after which a cut may stand before `unit`."""
+    if heading_of(unit.split("\n", 1)[0]):
+        return 0.6
+    return 0.3 if long_quotations(unit) else 0.95
 
 
 def _pieces(runs: list[list[str]]) -> Iterator[Piece]:
@@ -148,10 +181,10 @@ def _pieces(runs: list[list[str]]) -> Iterator[Piece]:
                 yield Piece(text, run[place - 1] if place else None, first, last)
 
 
-def _units(text: str, budget: int) -> Iterator[str]:
+def _units(parts: Sequence[str], budget: int) -> Iterator[str]:
     """Blocks that must stay together, joined, where they fit; long ones in their smallest whole parts."""
     held: list[str] = []
-    for block in blocks(text):
+    for block in parts:
         held.append(block)
         if heading_of(block) or block.rstrip().endswith((":", "：")):
             continue

@@ -15,7 +15,8 @@ from blogtwin.cleaning.clean import clean
 from blogtwin.config import Settings
 from blogtwin.dataset import prompts
 from blogtwin.dataset.dedupe import duplicates, likenesses
-from blogtwin.dataset.examples import Room, examples, prose_words
+from blogtwin.dataset.examples import Room, examples
+from blogtwin.dataset.prose import prose_words
 from blogtwin.dataset.split import held_out
 from blogtwin.errors import NothingUsable
 from blogtwin.manifest import Plan, hash_file

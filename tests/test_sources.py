@@ -86,7 +86,7 @@ def test_what_is_no_date_or_could_be_two_is_none(spelling: object) -> None:
 
 def test_published_is_a_date_or_a_yes(tmp_path: Path) -> None:
     assert dates.from_front_matter({"published": "true"}) == (None, None)
-    assert dates.from_front_matter({"published_at": "2018-11-14"})[0] == datetime(2018, 11, 14, tzinfo=UTC)
+    assert dates.from_front_matter({"publishedat": "2018-11-14"})[0] == datetime(2018, 11, 14, tzinfo=UTC)
     assert "2015-21-12" in str(dates.from_front_matter({"date": "2015-21-12"})[1])
 
 

@@ -11,8 +11,7 @@ from pathlib import PurePath
 
 from blogtwin.sources.base import one_line
 
-_HEADING_ONE = re.compile(r"^ {0,3}#[ \t]+(\S.*?)[ \t]*#*[ \t]*$|^(\S.*?)[ \t]*\n=+[ \t]*$", re.MULTILINE)
-_CODE_BLOCK = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_MAYBE = re.compile(r"\n(?: {0,3}#[ \t]|={1,})")  # begins with a newline: searched for at the speed of memory
 _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _DATE_PREFIX = re.compile(r"^\d{4}[-_.]?\d{2}[-_.]?\d{2}(?:[-_. T]+|$)")
 _MORE_ENDINGS = re.compile(r"\.(html?|aspx|php|md|markdown|txt|[a-z]{2}(-[A-Za-z]{2})?)$", re.IGNORECASE)
@@ -24,19 +23,46 @@ def from_heading(body: str, title: str | None) -> tuple[str | None, str]:
     Without a known title, the first level-one heading is one when it opens the body or is the only one: an author
     who writes many means sections by them.
     """
-    # Same length, so that places in it are places in the body; a comment in a shell script is no heading.
-    visible = _CODE_BLOCK.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), body)
-    headings = list(_HEADING_ONE.finditer(visible))
+    if not body.startswith("#") and not _MAYBE.search("\n" + body):
+        return title, body
+    headings = _headings(body)
     if not headings:
         return title, body
-    first = headings[0]
-    opens = not visible[: first.start()].strip()
-    said = plain(first.group(1) or first.group(2))
+    begin, end = headings[0]
+    opens = not body[:begin].strip()
+    said = plain(_words_of_heading(body[begin:end]))
     if title is None and said and (opens or len(headings) == 1):
         title = said
     elif not opens or title is None or _folded(said) != _folded(title):
         return title, body
-    return title, (body[: first.start()].rstrip() + "\n\n" + body[first.end() :].lstrip("\n")).lstrip("\n")
+    return title, (body[:begin].rstrip() + "\n\n" + body[end:].lstrip("\n")).lstrip("\n")
+
+
+def _headings(body: str) -> list[tuple[int, int]]:
+    """Where the level-one headings stand, as places in `body`; a comment in a shell script is no heading."""
+    import pyromark
+
+    data = body.encode("utf-8", "surrogatepass")  # the parser counts bytes
+    found: list[tuple[int, int]] = []
+    for event, span in pyromark.events_with_range(body):
+        start = event.get("Start") if isinstance(event, dict) else None
+        if not isinstance(start, dict) or "Heading" not in start or start["Heading"]["level"] != "H1":
+            continue
+        if data[data.rfind(b"\n", 0, span["start"]) + 1 : span["start"]].strip():
+            continue  # in a quotation or a list
+        before, heading = data[: span["start"]], data[span["start"] : span["end"]]
+        begin = len(before.decode("utf-8", "surrogatepass"))
+        found.append((begin, begin + len(heading.decode("utf-8", "surrogatepass"))))
+        if len(found) == 2:  # one that opens the body, or the only one: more cannot matter
+            break
+    return found
+
+
+def _words_of_heading(source: str) -> str:
+    source = source.strip()
+    if source.startswith("#"):
+        return source.strip("#").strip()
+    return source.rstrip("= \t\n")
 
 
 def from_first_line(body: str, title: str | None) -> tuple[str | None, str]:

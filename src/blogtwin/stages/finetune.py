@@ -18,6 +18,7 @@ from blogtwin.progress import Progress
 from blogtwin.records import Example
 from blogtwin.stages.result import StageResult
 from blogtwin.training import adapter, base, examples, hardware, models, starter
+from blogtwin.training import run as training_run
 from blogtwin.training.choose import choose
 from blogtwin.workspace import Workspace, manifest_beside
 
@@ -55,7 +56,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
         hardware=found,
         threads=settings.machine.threads,
     )
-    trained = backend.train(job, progress)
+    trained = training_run.train(job, backend, progress)
     adapter.load(workspace.model)  # what was written reads back whole
     todo.finish(trained.figures)
     return StageResult(

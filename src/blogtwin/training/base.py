@@ -1,21 +1,25 @@
-"""What a training backend is: one job in, one adapter out.
+"""What a training backend is: it turns rows of tokens into checkpoints, and nothing else.
 
-Merging is no part of this protocol. Every backend leaves the same thing, a PEFT adapter folder, so the export
-room merges them all in one place.
+What every backend does alike stands in run.py: reading and cutting rows, the schedule, which checkpoint to go on from,
+the card, the log, the figures. Merging is no part of it either: each backend leaves a PEFT adapter, so the export room
+merges them all in one place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from blogtwin.config import TrainingSettings
 from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard, Example
+from blogtwin.training.checkpoints import Checkpoints
 from blogtwin.training.hardware import Hardware
 from blogtwin.training.models import Base
+from blogtwin.training.rows import Row
+from blogtwin.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,40 @@ class TrainJob:
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """What a backend is given: the job, and what run.py made of it.
+
+    tokenizer: transformers' own, of the base. train, validation: rows, cut to length, in the examples' order.
+    schedule: how many steps, when to validate, when it is over. checkpoints: where they go, and which to go on from.
+    """
+
+    job: TrainJob
+    tokenizer: Any
+    train: Sequence[Row]
+    validation: Sequence[Row]
+    schedule: Schedule
+    checkpoints: Checkpoints
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes. needed: at the peak. available: of the memory that the training takes it from; 0 when that is unknown."""
+
+    needed: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    """seconds: spent on training steps. tokens: seen in them, padding left out."""
+
+    seconds: float
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Trained:
-    """What a backend did. card: also in the folder. figures: counts for people, by name. notes: remarks for people."""
+    """What a run did. card: also in the folder. figures: counts for people, by name. notes: remarks for people."""
 
     card: AdapterCard
     figures: dict[str, float]
@@ -47,16 +83,38 @@ class Trained:
 
 
 class TrainingBackend(Protocol):
-    """A way to train on some hardware."""
+    """A way to train on some hardware.
+
+    name: as `--backend` and the errors have it. libraries: the packages whose versions decide what it computes; they
+    go into the card and into the fingerprint by which checkpoints are known again.
+    """
 
     name: str
+    libraries: tuple[str, ...]
 
     def unavailable(self, hardware: Hardware) -> str | None:
         """Why this backend cannot train here, and the command that mends it; None when it can."""
 
-    def train(self, job: TrainJob, progress: Progress) -> Trained:
-        """Train, and leave a complete adapter folder at `job.output`; until then what was there stays usable.
+    def choices(self, job: TrainJob) -> Mapping[str, object]:
+        """What it decides by itself and what changes the weights (precision, quantization), by name: for the fingerprint."""
 
-        A run that was killed goes on from its last checkpoint and ends with the same bytes.
-        Raises ModelError for a base that does not load, NothingUsable when no example fits, OutputError.
+    def memory(self, job: TrainJob) -> Memory:
+        """What this job takes, as far as it can be known before the first step."""
+
+    def train(self, lesson: Lesson, progress: Progress) -> Speed:
+        """Train from `lesson.checkpoints.latest()`, or from the start where there is none, until the schedule is over.
+
+        It must leave:
+        - a log, whose first entry is {"step": 0, "eval_loss": …}, the base's own loss on the validation rows; then one
+          {"step", "loss", "learning_rate", "grad_norm", "epoch"} a step, and {"step", "eval_loss"} at each of
+          `schedule.validations`. Losses are means over the tokens of the answers, nats a token.
+        - after each validation a checkpoint in `checkpoints.at(step)`: adapter_model.safetensors and
+          adapter_config.json in PEFT's layout (also when the library has another of its own), trainer_state.json with
+          {"log_history": the log so far}, and whatever it needs to go on; then `checkpoints.done(step, log)`, which
+          vouches for the folder and removes those that are no longer needed. More checkpoints in between are welcome.
+        It ends when `schedule.is_over(log)`, and calls `curve.check(entry, settings.learning_rate)` on each entry,
+        which raises ModelError when the numbers are none. Going on from a checkpoint must compute what an undisturbed
+        run computes.
+        The bar: `progress.task("Training", steps left, "steps")`, advanced a step at a time.
+        Raises ModelError for a base that does not load and OSError as it comes (run.py names the folder).
         """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 from blogtwin import atomic
+from blogtwin.errors import ModelError
 
 Log = Sequence[Mapping[str, float]]
 _KEPT = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
@@ -21,6 +23,20 @@ def best_step(log: Log) -> int | None:
     """The step with the lowest validation loss, the base's own aside; None before the first validation."""
     measured = {step: loss for step, loss in validations(log).items() if step > 0}
     return min(measured, key=lambda step: (measured[step], step)) if measured else None
+
+
+def check(entry: Mapping[str, float], learning_rate: float) -> None:
+    """Raises ModelError when a loss or gradient of this entry is no number: from there on every weight would be none.
+
+    learning_rate: the peak rate, from which the error suggests a smaller one.
+    """
+    for name, what in (("loss", "loss"), ("grad_norm", "gradient"), ("eval_loss", "loss on the held-out answers")):
+        if not isfinite(entry.get(name, 0.0)):
+            rate = entry.get("learning_rate", learning_rate)
+            raise ModelError(
+                f"training diverged at step {entry['step']:g}: the {what} is {entry[name]} (learning rate {rate:.3g})",
+                f"nothing was replaced, and the last good checkpoint is kept; try a smaller rate: --lr {learning_rate / 4:.2g}",
+            )
 
 
 def write_log(path: Path, log: Log) -> None:

@@ -1,8 +1,8 @@
 """Supervised training with trl, as blogtwin runs it. Heavy: torch and trl are loaded with this module, so it is imported
 only when training begins.
 
-In: rows, a base, settings, the checkpoints of an earlier attempt. Out: checkpoints and the log of the run. A run that
-goes on from a checkpoint computes what an undisturbed one computes, bit for bit: `tests/test_resume.py` holds it to that.
+In: a Lesson. Out: checkpoints, with the log of the run. A run that goes on from a checkpoint computes what an
+undisturbed one computes, bit for bit: `tests/test_finetune.py` holds it to that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import datasets
@@ -33,6 +33,7 @@ from blogtwin.config import TrainingSettings
 from blogtwin.errors import ModelError
 from blogtwin.progress import Progress, Task
 from blogtwin.training import curve
+from blogtwin.training.base import Lesson, Speed
 from blogtwin.training.checkpoints import Checkpoints
 from blogtwin.training.models import Base
 from blogtwin.training.precision import Precision
@@ -43,55 +44,37 @@ _SAVE_EVERY = 300.0  # seconds; on a slow machine a kill costs no more than this
 _NEARLY_NOTHING = 2**24  # bytes free
 
 
-@dataclass(frozen=True)
-class Speed:
-    """seconds: spent on training steps. tokens: seen in them, padding left out."""
-
-    seconds: float
-    tokens: int
-
-
-def train(
-    base: Base,
-    tokenizer: Any,
-    train_rows: list[Row],
-    validation_rows: list[Row],
-    settings: TrainingSettings,
-    schedule: Schedule,
-    precision: Precision,
-    checkpoints: Checkpoints,
-    progress: Progress,
-) -> Speed:
-    """Train from the last sealed checkpoint, or from the start, to the end of the schedule or until it stops early."""
+def train(lesson: Lesson, precision: Precision, progress: Progress) -> Speed:
+    """As TrainingBackend.train says, in this precision."""
     _quiet()
+    settings, checkpoints = lesson.job.settings, lesson.checkpoints
     transformers.set_seed(settings.seed)  # before the adapter's first weights are drawn
-    model = _with_lora(_load(base, precision), settings)
-    course = _Course(schedule, checkpoints)
+    model = _with_lora(_load(lesson.job.base, precision), settings)
+    course = _Course(lesson.schedule, checkpoints, settings.learning_rate)
     trainer = _Trainer(
         model=model,
-        args=_arguments(settings, schedule, precision, checkpoints),
+        args=_arguments(settings, lesson.schedule, precision, checkpoints),
         train_dataset=datasets.Dataset.from_list(
-            [{"input_ids": row.tokens, "labels": row.labels} for row in train_rows]
+            [{"input_ids": row.tokens, "labels": row.labels} for row in lesson.train]
         ),
-        processing_class=tokenizer,
+        processing_class=lesson.tokenizer,
         callbacks=[course],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.validation_rows = validation_rows
+    trainer.validation_rows = lesson.validation
     course.trainer = trainer
-    sealed = checkpoints.sealed()
-    start = sealed[-1] if sealed else 0
+    start = checkpoints.latest()
     label = f"Training from step {start}" if start else "Training"
-    with progress.task(label, schedule.steps - start, "steps") as task:
+    with progress.task(label, lesson.schedule.steps - (start or 0), "steps") as task:
         course.task = task
-        trainer.train(resume_from_checkpoint=str(checkpoints.at(start)) if sealed else None)
+        trainer.train(resume_from_checkpoint=str(checkpoints.at(start)) if start else None)
     return Speed(course.seconds, course.tokens)
 
 
 class _Trainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
     """trl's trainer with a validation loss that weighs every token alike, and no model card at each checkpoint."""
 
-    validation_rows: list[Row]
+    validation_rows: Sequence[Row]
     control: TrainerControl
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -133,9 +116,10 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers' types are
     trainer: _Trainer
     task: Task
 
-    def __init__(self, schedule: Schedule, checkpoints: Checkpoints) -> None:
+    def __init__(self, schedule: Schedule, checkpoints: Checkpoints, learning_rate: float) -> None:
         self.schedule = schedule
         self.checkpoints = checkpoints
+        self.learning_rate = learning_rate
         self.seconds = 0.0
         self.tokens = 0
         self._step_began = self._saved = time.monotonic()
@@ -156,8 +140,9 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers' types are
             control.should_save = True
 
     def on_log(
-        self, _: TrainingArguments, __: TrainerState, ___: TrainerControl, logs: dict[str, float], **____: Any
+        self, _: TrainingArguments, state: TrainerState, __: TrainerControl, logs: dict[str, float], **___: Any
     ) -> None:
+        curve.check({"step": state.global_step, **logs}, self.learning_rate)
         if "loss" in logs:
             self.tokens = int(logs.get("num_tokens", 0))
             rate = f"{self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
@@ -169,9 +154,7 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers' types are
 
     def on_save(self, _: TrainingArguments, state: TrainerState, __: TrainerControl, **___: Any) -> None:
         self._saved = time.monotonic()
-        self.checkpoints.seal(state.global_step)
-        best = curve.best_step(state.log_history)
-        self.checkpoints.keep({state.global_step, *([best] if best else [])})
+        self.checkpoints.done(state.global_step, state.log_history)
 
 
 def _load(base: Base, precision: Precision) -> Any:
@@ -227,6 +210,7 @@ def _arguments(
         dataset_kwargs={"skip_prepare_dataset": True},
         logging_strategy="steps",
         logging_steps=1,
+        logging_nan_inf_filter=False,  # it would hide the step at which the loss is no number any more
         save_strategy="no",  # _Course decides when to save and validate
         eval_strategy="no",
         report_to="none",

@@ -1,0 +1,93 @@
+"""The best checkpoint of a run that is over → a complete adapter folder, whichever backend trained it.
+
+In: the job and its checkpoints. Out: the files that adapter.py lists, moved into place together.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from blogtwin import atomic
+from blogtwin.records import AdapterCard
+from blogtwin.training import adapter, curve
+from blogtwin.training.base import TrainJob
+from blogtwin.training.checkpoints import Checkpoints
+
+
+def write(
+    job: TrainJob, libraries: Sequence[str], max_length: int, examples: int, checkpoints: Checkpoints
+) -> AdapterCard:
+    """Make the adapter folder at `job.output` of the best checkpoint; returns its card. Raises OutputError."""
+    log = checkpoints.log()
+    card = _card(job, libraries, max_length, examples, log)
+    adapter.promote(_staged(job, checkpoints, log, card), job.output, card)
+    return card
+
+
+def versions(libraries: Sequence[str]) -> dict[str, str]:
+    """What computed it: blogtwin's version and those of the libraries."""
+    return {library: version(library) for library in ("blogtwin", *libraries)}
+
+
+def _card(job: TrainJob, libraries: Sequence[str], max_length: int, examples: int, log: curve.Log) -> AdapterCard:
+    best = curve.best_step(log)
+    assert best is not None  # the schedule's last step is a validation
+    return AdapterCard(
+        base_model=job.base.name,
+        base_path=job.base.source,
+        base_hash=job.base.fingerprint,
+        method=job.settings.method,
+        template=job.base.template.name,
+        system=job.settings.system_prompt,
+        max_length=max_length,
+        data_hash=job.data_hash,
+        settings_hash=job.settings_hash,
+        examples=examples,
+        best_step=best,
+        best_loss=round(curve.validations(log)[best], 6),
+        versions=versions(libraries),
+    )
+
+
+def _staged(job: TrainJob, checkpoints: Checkpoints, log: curve.Log, card: AdapterCard) -> Path:
+    """Everything the adapter folder needs, from the best checkpoint, in a folder of its own."""
+    best = checkpoints.at(card.best_step)
+    with atomic.open_folder(checkpoints.folder / "finished") as staged:
+        shutil.copyfile(best / adapter.WEIGHTS, staged / adapter.WEIGHTS)
+        _write_peft_config(best, staged, card)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            if (job.base.folder / name).is_file():
+                shutil.copyfile(job.base.folder / name, staged / name)
+        (staged / "chat_template.jinja").write_text(job.base.template.jinja, "utf-8")
+        curve.write_log(staged / "training_log.jsonl", log)
+        curve.draw(staged / "loss.png", log)
+        (staged / "README.md").write_text(_readme(card, log), "utf-8")
+        if job.base.source == adapter.OWN_BASE:
+            shutil.copytree(job.base.folder, staged / adapter.OWN_BASE)
+    return checkpoints.folder / "finished"
+
+
+def _write_peft_config(best: Path, staged: Path, card: AdapterCard) -> None:
+    """PEFT's own file, with the base as the card names it, and its sets in one order, so that equal runs write equal bytes."""
+    config = json.loads((best / "adapter_config.json").read_text("utf-8"))
+    config["base_model_name_or_path"] = card.base_path
+    config["target_modules"] = sorted(config["target_modules"])
+    (staged / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def _readme(card: AdapterCard, log: curve.Log) -> str:
+    base_loss = curve.validations(log).get(0)
+    was = f", from {base_loss:.3f} for the base alone" if base_loss is not None else ""
+    return (
+        f"# A twin of {card.base_model}\n\n"
+        f"A LoRA adapter (PEFT) that blogtwin trained on {card.examples} examples of one author's posts. It answers in "
+        f"the author's voice, and it is as private as the posts it was made from.\n\n"
+        f"- Loss on held-out answers: {card.best_loss:.3f} nats a token{was}; step {card.best_step} was kept.\n"
+        f"- System prompt: {card.system}\n"
+        f"- What it was made from, by hash: see twin.json. The course of the training: training_log.jsonl, loss.png.\n\n"
+        "Serve it: `blogtwin deploy --model-path` and this folder.\n"
+    )

@@ -1,0 +1,153 @@
+"""One training run, the same for every backend: a job in, a complete adapter folder out.
+
+Here is what all backends share: rows, schedule, the checkpoint to go on from, memory, figures, verdict. The backend
+turns rows into checkpoints (see base.py); finished.py makes the adapter folder of the best one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import asdict
+from math import exp
+from typing import Any
+
+from blogtwin import atomic
+from blogtwin.errors import ModelError, NothingUsable
+from blogtwin.manifest import hash_settings
+from blogtwin.progress import Progress
+from blogtwin.training import adapter, curve, finished
+from blogtwin.training.base import Lesson, Speed, Trained, TrainingBackend, TrainJob
+from blogtwin.training.checkpoints import Checkpoints
+from blogtwin.training.rows import Row, Rows, tokenized
+from blogtwin.training.schedule import MOST_VALIDATION_ROWS, Schedule
+from blogtwin.training.tokenizer import load
+
+_HOPELESS = 1.5  # so many times the memory there is: swapping would take weeks, where it does not end in a kill
+
+
+def train(job: TrainJob, backend: TrainingBackend, progress: Progress) -> Trained:
+    """Train, and leave a complete adapter folder at `job.output`; until then what was there stays usable.
+
+    A run that was killed goes on from its last checkpoint and ends with the same bytes.
+    Raises ModelError for a base that does not load, does not fit the memory or diverges; NothingUsable when no example
+    fits; OutputError.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _check_memory(job, backend, progress)
+    tokenizer = load(job.base.folder)
+    max_length = min(job.settings.max_length, job.base.context_length)
+    train_rows, validation_rows, notes = _rows(job, tokenizer, max_length)
+    schedule = Schedule.plan(len(train_rows), job.settings.batch_size, job.settings.epochs, job.settings.patience)
+    checkpoints = Checkpoints(adapter.work_folder(job.output), _fingerprint(job, backend, schedule))
+    for remark in checkpoints.sweep():
+        progress.note(remark)
+    lesson = Lesson(job, tokenizer, train_rows, validation_rows, schedule, checkpoints)
+    speed: Speed | None = None
+    began = time.monotonic()
+    if not schedule.is_over(checkpoints.log()):
+        speed = _taught(lesson, backend, progress)
+    log = checkpoints.log()
+    card = finished.write(job, backend.libraries, max_length, len(train_rows), checkpoints)
+    shutil.rmtree(adapter.work_folder(job.output), ignore_errors=True)
+    figures = _figures(log, len(train_rows), time.monotonic() - began, speed)
+    return Trained(card, figures, (*notes, *_verdict(log, schedule)))
+
+
+def _taught(lesson: Lesson, backend: TrainingBackend, progress: Progress) -> Speed:
+    start = lesson.checkpoints.latest()
+    if start is not None:
+        progress.note(f"going on from step {start} of {lesson.schedule.steps}")
+    try:
+        with atomic.writing_to(lesson.job.output):
+            lesson.checkpoints.folder.mkdir(parents=True, exist_ok=True)
+            return backend.train(lesson, progress)
+    finally:
+        lesson.checkpoints.sweep()  # an interrupted run leaves nothing half-written
+
+
+def _rows(job: TrainJob, tokenizer: Any, max_length: int) -> tuple[list[Row], list[Row], list[str]]:
+    """Training rows, validation rows and remarks. Raises NothingUsable when one side is empty."""
+    sides: dict[str, Rows] = {
+        name: tokenized(examples, tokenizer, job.base.template, job.settings.system_prompt, max_length)
+        for name, examples in (("training", job.train), ("validation", job.validation))
+    }
+    notes = []
+    if max_length < job.settings.max_length:
+        notes.append(f"{job.base.name} reads at most {max_length} tokens, so max_length is {max_length} here")
+    for name, side in sides.items():
+        if not side.rows:
+            raise NothingUsable(
+                f"none of the {side.left_out} {name} examples fits into {max_length} tokens",
+                "give the examples more room: --max-length 2048, or make shorter ones: blogtwin prepare-dataset",
+            )
+        if side.cut or side.left_out:
+            notes.append(
+                f"{name}: {side.cut} of {len(side.rows)} answers end early, at a sentence, to fit into {max_length} "
+                f"tokens; {side.left_out} examples were left out because their prompt alone fills them"
+            )
+    validation = sides["validation"].rows
+    step = max(1, -(-len(validation) // MOST_VALIDATION_ROWS))
+    return sides["training"].rows, validation[::step], notes
+
+
+def _check_memory(job: TrainJob, backend: TrainingBackend, progress: Progress) -> None:
+    """A warning when it will be tight, now and not after the night it may cost. Raises ModelError when it cannot be."""
+    memory = backend.memory(job)
+    if not memory.available or memory.needed < memory.available:
+        return
+    fact = (
+        f"training {job.base.name} takes about {memory.needed / 2**30:.0f} GiB of memory and this machine has "
+        f"{memory.available / 2**30:.0f}"
+    )
+    if memory.needed > _HOPELESS * memory.available:
+        raise ModelError(fact, "take a smaller base: --base-model smollm2:360m")
+    progress.note(f"{fact}: if it is killed, take a smaller base, such as smollm2:360m")
+
+
+def _fingerprint(job: TrainJob, backend: TrainingBackend, schedule: Schedule) -> str:
+    """A hash of everything that decides what this run computes: its checkpoints serve no other run."""
+    return hash_settings(
+        {
+            "data": job.data_hash,
+            "settings": asdict(job.settings),
+            "base": job.base.fingerprint,
+            "template": job.base.template.jinja,
+            "schedule": [schedule.steps, schedule.warm_up, sorted(schedule.validations)],
+            "backend": [backend.name, backend.choices(job)],
+            "versions": finished.versions(backend.libraries),
+        }
+    )
+
+
+def _figures(log: curve.Log, examples: int, seconds: float, speed: Speed | None) -> dict[str, float]:
+    measured = curve.validations(log)
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    figures: dict[str, float] = {
+        "examples": examples,
+        "steps": max(int(entry["step"]) for entry in log),
+        "best_step": curve.best_step(log) or 0,
+        "loss": round(sum(losses[-10:]) / len(losses[-10:]), 4),
+        "validation_loss": round(min(loss for step, loss in measured.items() if step), 4),
+        "validation_perplexity": round(exp(min(loss for step, loss in measured.items() if step)), 2),
+    }
+    if 0 in measured:
+        figures["base_validation_perplexity"] = round(exp(measured[0]), 2)
+    if speed and speed.seconds:
+        figures["tokens_per_second"] = round(speed.tokens / speed.seconds, 1)
+    figures["seconds"] = round(seconds, 1)
+    return figures
+
+
+def _verdict(log: curve.Log, schedule: Schedule) -> list[str]:
+    measured = curve.validations(log)
+    best = curve.best_step(log) or 0
+    last = max(measured)
+    notes = []
+    if last < schedule.steps:
+        notes.append(f"stopped early at step {last} of {schedule.steps}: no better than at step {best}, which was kept")
+    if measured[best] >= measured.get(0, float("inf")):
+        notes.append("the twin predicts the held-out posts no better than its base: try more posts, or another --lr")
+    return notes

@@ -14,10 +14,9 @@ from blogtwin.markup import html_code, html_special
 from blogtwin.markup.html_blocks import Box, footnote, joined, listed, quoted
 from blogtwin.markup.html_inline import Mark, Token, markdown
 from blogtwin.markup.html_notes import notes_in
-from blogtwin.markup.html_parse import After, Node, name_set, parsed, skip, text_of, walk
+from blogtwin.markup.html_parse import After, Node, is_page, name_set, parsed, skip, text_of, walk
 from blogtwin.markup.html_table import Cell, pipe_table
 
-_PAGE = re.compile(r"<(?:html|body|head|frameset)\b", re.IGNORECASE)
 _MAX_NESTING = 10  # quotations and lists inside each other; deeper ones are written like the tenth
 _BREAKS = name_set(
     "address article aside body center dd details dir div dl dt fieldset figcaption footer form header hgroup "
@@ -37,13 +36,13 @@ _MARKS = {
 def to_markdown(source: str) -> str:
     """The Markdown of a fragment or a page of HTML."""
     # Without a body of its own, what a fragment begins with would be taken for the head of a page.
-    body = parsed(source if _PAGE.search(source) else f"<body>{source}").body
+    body = parsed(source if is_page(source) else f"<body>{source}").body
     return "" if body is None else markdown_of(body)
 
 
-def markdown_of(root: Node) -> str:
-    """The Markdown of what is below `root`."""
-    writer = _Writer(root)
+def markdown_of(root: Node, without: frozenset[int] = frozenset()) -> str:
+    """The Markdown of what is below `root`. without: elements, by their mem_id, that are left out."""
+    writer = _Writer(root, without)
     walk(root, writer.enter)
     return writer.finished()
 
@@ -51,7 +50,8 @@ def markdown_of(root: Node) -> str:
 class _Writer:
     """Collects the tokens of the paragraph at hand, and the blocks before it."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, without: frozenset[int]) -> None:
+        self._without = without
         self._boxes = [Box("page")]
         self._tokens: list[Token] = []
         self._marks: list[Mark] = []
@@ -70,7 +70,7 @@ class _Writer:
         if tag == "-text":
             self._tokens.append(("text", node.text_content or "", None))
             return None
-        if tag in _DROPPED:
+        if tag in _DROPPED or (self._without and node.mem_id in self._without):
             return skip
         if tag == "br":
             self._line_break()

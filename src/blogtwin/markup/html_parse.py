@@ -30,6 +30,7 @@ _MAX_COPIES = 200_000
 _LONG = 20_000  # characters; a shorter tag has no room for as many attributes as would slow the parser down
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})(?:[\s/][^<>]*)?>?")
 _WHOLE_TAG = re.compile(r"<[a-zA-Z](?>[^\"'<>]+|\"[^\"]*\"|'[^']*'|[\"'])*")
+_PAGE = re.compile(r"<(?:!doctype\s|html\b|body\b|head\b|frameset\b)", re.IGNORECASE)
 _VOID = name_set("area base br col embed hr img input link meta param source track wbr")
 _FORMATTING = name_set("a b big code em font i nobr s small strike strong tt u")
 _ENDED_BY_NEXT = name_set("p li dt dd tr td th option")
@@ -44,6 +45,11 @@ def parsed(source: str) -> LexborHTMLParser:
     from selectolax.lexbor import LexborHTMLParser
 
     return LexborHTMLParser(_shallow(_few_attributes(source)))
+
+
+def is_page(source: str) -> bool:
+    """Whether `source` is a whole page, with a head or a body of its own."""
+    return _PAGE.search(source, 0, 20_000) is not None
 
 
 def walk(root: Node, enter: Callable[[Node], After | None]) -> None:

@@ -184,8 +184,7 @@ def _read(events: Iterable[Any], found: Parsed) -> None:
                 blocks.append(Block("rule", span["start"], span["end"], 0, depth))
             before = span
             continue
-        for said, value in event.items():
-            break
+        ((said, value),) = event.items()
         if said == "Start":
             name = value if type(value) is str else next(iter(value))
             if name in _KINDS:

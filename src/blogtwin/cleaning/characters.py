@@ -1,0 +1,92 @@
+"""Odd characters, entities and blanks → those a person types. In: text. Out: the same words."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from blogtwin.markup.markdown import Ranges
+
+# Soft hyphens, zero-width spaces, word joiners, byte order marks, controls; a lone half of a surrogate pair is no character.
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]+")
+_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]")
+_LINE_END = re.compile("\r\n?|[\x85\u2028\u2029\x0c]")
+# Joiners belong between letters of the scripts that use them, and between emoji; between Latin letters they are debris.
+_JOINER = re.compile(
+    "(?<![\u0600-\u109f\u1780-\u18af\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]+|[\u200c\u200d]+(?![^\\x00-\u05ff])"
+)
+_ENTITY = re.compile(r"&(?:#[xX][0-9a-fA-F]{1,6}|#\d{1,7}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_MARKUP = frozenset("\\`*_[]{}#|~$<")  # in a text these would mean something
+_TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
+_EMPTY_ITEM = re.compile(r"^[ \t>]*(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]*$\n?", re.MULTILINE)
+_EMPTY_QUOTE = re.compile(r"^(?:[ \t]*>[> \t]*(?:\n|\Z))+", re.MULTILINE)
+_RULE = r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})"
+_RULES_FIRST = re.compile(rf"\A(?:\s*^{_RULE}(?:\n|\Z))+", re.MULTILINE)
+_RULES_LAST = re.compile(rf"(?:^{_RULE}\n*)+\Z", re.MULTILINE)
+
+
+def plain(text: str) -> str:
+    """`text` with newlines as line ends, common spaces, and nothing invisible but the joiners of scripts and emoji."""
+    if text.isprintable():
+        return text
+    text = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
+    if text.isascii():
+        return text
+    return _SPACE.sub(" ", _JOINER.sub("", text))
+
+
+def entities(text: str, verbatim: Ranges) -> list[tuple[int, int, str]]:
+    """(start, end, what it stands for) of every &entity; outside code. What would be markup when decoded is escaped."""
+    found = []
+    for match in _ENTITY.finditer(text):
+        said = html.unescape(match.group())
+        if said == match.group() or verbatim.hold(match.start()):
+            continue
+        if said == "&" and re.match(r"#?\w{1,32};", text[match.end() : match.end() + 34]):
+            continue  # &amp;lt; speaks of an entity
+        if said == "<" and not re.match(r"[a-zA-Z/!?]|&#", text[match.end() : match.end() + 2]):
+            found.append((match.start(), match.end(), said))
+            continue
+        said = f"\\{said}" if said in _MARKUP else " " if said.isspace() else plain(said)
+        found.append((match.start(), match.end(), said))
+    return found
+
+
+def tidied(pieces: list[tuple[str, bool]]) -> list[str]:
+    """The pieces, those that are not kept without trailing blanks, empty items, and second blank lines between blocks."""
+    return [piece if kept else _tidy(piece) for piece, kept in pieces]
+
+
+def joined(pieces: list[str]) -> str:
+    """One text of them, without the rules and blank lines that open or close it."""
+    text = re.sub(r"\A(?:[ \t]*\n)+", "", "".join(pieces)).rstrip()
+    if text[:1] in "-*_ ":
+        text = _RULES_FIRST.sub("", text).lstrip("\n")
+    if text[-1:] in "-*_":
+        text = _RULES_LAST.sub("", text).rstrip()
+    return text
+
+
+def _tidy(text: str) -> str:
+    if _EMPTY_QUOTE.search(text):
+        text = _EMPTY_QUOTE.sub(_between_quotes, text)
+    text = _EMPTY_ITEM.sub("", text)
+    text = _TRAILING.sub(lambda blank: _break(text, blank), text)
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _break(text: str, blank: re.Match[str]) -> str:
+    """Two blanks break a line when words stand before them and after them."""
+    start, end = blank.span()
+    broken = blank.group() == "  " and start and text[start - 1] != "\n" and text[end + 1 : end + 2].strip()
+    return "  " if broken else ""
+
+
+def _between_quotes(blank: re.Match[str]) -> str:
+    """One empty line of a quotation stays between two that say something."""
+    text = blank.string
+    before = text.rfind("\n", 0, max(blank.start() - 1, 0)) + 1
+    quoted = text[before : blank.start()].lstrip().startswith(">") and text[blank.end() :][:80].lstrip(
+        " \t"
+    ).startswith(">")
+    return blank.group().split("\n")[0].rstrip() + "\n" if quoted else ("\n" if blank.group().endswith("\n") else "")

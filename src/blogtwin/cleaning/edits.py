@@ -1,0 +1,64 @@
+"""What is taken out of a text or put in its place. In: places of a text. Out: the new text, and how much was cut by what name."""
+
+from __future__ import annotations
+
+
+class Cuts:
+    """What was taken out, by a short name of what it was; the words are counted once, at the end."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, list[str]] = {}
+
+    def add(self, name: str, piece: str) -> None:
+        self._pieces.setdefault(name, []).append(piece)
+
+    def words(self) -> dict[str, int]:
+        """Name → words; what had no words (a rule, a bare tag's brackets) is left out."""
+        from blogtwin.words import count_words
+
+        counted = {name: count_words(" ".join(pieces)) for name, pieces in sorted(self._pieces.items())}
+        return {name: words for name, words in counted.items() if words}
+
+
+class Edits:
+    """Changes to one text, given in any order. Of two that overlap the outer one holds, of two equal ones the first."""
+
+    def __init__(self, text: str, cuts: Cuts) -> None:
+        self.text = text
+        self._cuts = cuts
+        # start, -end (the outer first), its number, the new text, the name of the cut, whether it is kept as it is
+        self._made: list[tuple[int, int, int, str, str, bool]] = []
+
+    def cut(self, start: int, end: int, name: str) -> None:
+        self._made.append((start, -end, len(self._made), "", name, False))
+
+    def put(self, start: int, end: int, new: str, name: str = "") -> None:
+        """`name` where words of the old text go that are not in the new one."""
+        self._made.append((start, -end, len(self._made), new, name, False))
+
+    def keep(self, start: int, end: int) -> None:
+        """Nothing in this place changes now or when the rest is tidied."""
+        self._made.append((start, -end, len(self._made), self.text[start:end], "", True))
+
+    def applied(self) -> list[tuple[str, bool]]:
+        """The new text in pieces, each with whether it was kept; the cuts are counted."""
+        pieces: list[tuple[str, bool]] = []
+        out: list[str] = []
+        done = 0
+        for start, end, _, new, name, kept in sorted(self._made):
+            if start < done:
+                continue
+            out.append(self.text[done:start])
+            if name:
+                self._cuts.add(name, self.text[start:-end])
+            if kept:
+                pieces += [("".join(out), False), (new, True)]
+                out = []
+            else:
+                out.append(new)
+            done = -end
+        return [*pieces, ("".join([*out, self.text[done:]]), False)]
+
+    def text_now(self) -> str:
+        """The new text, whole."""
+        return "".join(piece for piece, _ in self.applied())

@@ -1,0 +1,82 @@
+"""What stands below a post and is none of it: share and subscribe lines, tags, links to neighbours, headings of nothing.
+
+In: the end of a cleaned text. Out: the same without.
+"""
+
+from __future__ import annotations
+
+import re
+
+from blogtwin.cleaning.edits import Cuts
+
+_HEADINGS_OF_NOTHING = re.compile(r"(?:(?:\A|(?<=\n)) {0,3}#{1,6}(?:[ \t][^\n]*)?(?:\n\s*|\Z))+\Z")
+_MARKS = r"^[\s>*_#~|\-–—•←→«»👉📧☕]*"
+_SUBSCRIBE = re.compile(
+    _MARKS
+    + r"(?:(?:please |you can |if you (?:liked|enjoyed) this[^.!?\n]{0,80}[,.!?]? (?:please |consider |you can )?)?(?:"
+    r"share (?:this|it)\b(?: (?:post|article|on\b.*))?|subscrib(?:e|ing)\b.{0,80}\b(?:newsletter|feed|rss|atom|e-?mail|updates|mailing list|channel|blog|posts|inbox)|"
+    r"sign up\b.{0,60}\b(?:newsletter|mailing list|e-?mail|updates)|"
+    r"follow (?:me|us|@\w+|my)\b.{0,60}\b(?:twitter|mastodon|bluesky|x|github|facebook|instagram|linkedin|rss|medium|youtube|blog|threads)\b|follow me[.! ]*$|"
+    r"(?:buy|get) me a (?:coffee|beer|ko-?fi)|(?:support|sponsor) (?:me|my work|this blog)\b.{0,60}\b(?:patreon|ko-?fi|github|paypal|liberapay|coffee)|"
+    r"(?:discuss|comment|comments|vote|upvote)(?: (?:this|it|the) ?(?:post|article)?)? (?:on|at) (?:hacker ?news|hn|reddit|lobste\.?rs|twitter|x|mastodon|bluesky|dev\.to|github)\b.{0,60}|"
+    r"(?:tweet|share|pin) (?:this|on (?:twitter|facebook|linkedin|mastodon|reddit|hacker news|x))\b.{0,80}))",
+    re.IGNORECASE,
+)
+_TAGS = re.compile(
+    _MARKS
+    + r"(?:(?:filed under|tagged|posted in)\b|(?:tags?|labels?|categor(?:y|ies)|keywords|technorati tags)\s*(?:\*\*|__)?:)[^.!?\n]{0,300}$",
+    re.IGNORECASE,
+)
+_NEIGHBOUR = re.compile(
+    _MARKS
+    + r"(?:(?:previous|next|older|newer|prev)(?: (?:post|article|entry|chapter|page|part))?\s*(?:\*\*)?(?:[:→»>|]|\Z)|(?:back to (?:top|home|the (?:blog|index|top))|read more|all posts)[\s→»>.]*\Z)",
+    re.IGNORECASE,
+)
+_LAST = re.compile(r"(?:\A|\n[ \t]*\n)((?:(?!\n[ \t]*\n)[\s\S]){1,600})\s*\Z")
+_MOST = 45  # words: a longer paragraph says something
+
+
+def without_ending(text: str, cuts: Cuts) -> str:
+    """`text`, whose end is no code, without what is no part of the post; a text that is nothing else is left whole."""
+    for _ in range(12):
+        text = text.rstrip()
+        if found := _headings(text):
+            cuts.add("headings of nothing", text[found:])
+            text = text[:found]
+            continue
+        start = max(text.rfind("\n\n"), -2) + 2
+        block = text[start:]
+        if len(block) > 600 or (name := _said(block)) is None:
+            return text
+        cuts.add(name, block)
+        text = text[:start]
+    return text
+
+
+def _headings(text: str) -> int:
+    """Where the headings begin that stand last in `text`; 0 where something stands under the last one."""
+    line = text.rfind("\n") + 1
+    start = 0
+    while line > 0 and re.match(r" {0,3}#{1,6}(?:[ \t]|$)", text[line : line + 8]):
+        start = line
+        line = text.rfind("\n", 0, len(text[:line].rstrip())) + 1
+    return start
+
+
+def _said(block: str) -> str | None:
+    """What a last paragraph is, when every line of it is that; None where it belongs to the post."""
+    lines = [line for line in block.split("\n") if line.strip()]
+    if not lines or len(block.split()) > _MOST:
+        return None
+    kinds = {_kind(line) for line in lines}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return "subscribe lines" if None not in kinds else None
+
+
+def _kind(line: str) -> str | None:
+    if _TAGS.match(line):
+        return "tags"
+    if _SUBSCRIBE.match(line):
+        return "subscribe lines"
+    return "links to other posts" if _NEIGHBOUR.match(line) else None

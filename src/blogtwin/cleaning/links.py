@@ -1,0 +1,122 @@
+"""Links → their words; pictures, definitions, tables of contents and embedded addresses go. In: a parsed text. Out: edits of it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+
+from blogtwin.cleaning.edits import Edits
+from blogtwin.markup.markdown import Block, Parsed, Ranges
+
+_WIKI = re.compile(r"(!?)\[\[(?![\s\[!-])([^\[\]|\n]{1,200}?)(?:\\?\|([^\[\]\n]{1,200}?))?(?<!\s)\]\](?![(\[])")
+_CONTENTS = r"(?:table of contents|contents|toc|on this page|in this (?:post|article)|inhalt(?:sverzeichnis)?|sommaire|目次|índice|содержание)"
+_TOC_MARK = re.compile(
+    r"^[ \t]*(?:\[\[?_?toc_?\]?\]|\$\{toc\}|<!-- ?toc ?-->|\[\[?TableOfContents\]?\]|@\[toc\])[ \t]*(?:\n|\Z)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CONTENTS_LINE = re.compile(
+    rf"(?:\A|\n)[ \t]*(?:#{{1,6}}[ \t]*|\*\*|__)?{_CONTENTS}:?(?:\*\*|__)?[ \t#:]*(?:\n[=-]+[ \t]*)?\s*\Z",
+    re.IGNORECASE,
+)
+_ADDRESS_LINE = re.compile(r"^[ \t]*<?https?://[^\s<>]+>?[ \t]*$", re.MULTILINE)
+_DEFINITION = re.compile(
+    r"^ {0,3}\[(?!\^)[^\]\n]{1,999}\]:[ \t]*\S+[ \t]*(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\))?[ \t]*(?:\n|\Z)",
+    re.MULTILINE,
+)
+_ABBREVIATION = re.compile(r"^ {0,3}\*\[[^\]\n]+\]:.*(?:\n|\Z)", re.MULTILINE)
+# What an author meant to be a link though its address has blanks.
+_BROKEN = re.compile(
+    r"(!?)\[((?:[^\[\]\n]|\[[^\[\]\n]{0,200}\]){0,300})\]\((?:https?:|[/.#])[^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)"
+)
+_AFTER_IMAGE = re.compile(r"\{[^{}\n]{0,300}\}")
+
+
+def edit_links(parsed: Parsed, edits: Edits) -> None:
+    """Write into `edits` what becomes of every link and picture of `parsed`."""
+    text, verbatim = parsed.text, parsed.verbatim()
+    for start, end in parsed.images:
+        attributes = _AFTER_IMAGE.match(text, end)
+        edits.cut(start, attributes.end() if attributes else end, "images")
+    _contents(parsed, edits)
+    pictures = Ranges(parsed.images)
+    for link in parsed.links:
+        words = text[link.words_start : link.words_end]
+        if not words.strip() or (pictures.hold(link.words_start) and not _besides(words)):
+            edits.cut(link.start, link.end, "images" if words.strip() else "addresses")
+            continue
+        edits.cut(link.start, link.words_start, "addresses")
+        edits.cut(link.words_end, link.end, "addresses")
+    for start, end in parsed.autolinks:
+        edits.put(start, end, text[start + 1 : end - 1].removeprefix("mailto:"))
+    for start, end in parsed.definitions:
+        edits.cut(start, end, "addresses")
+    _by_line(parsed, edits, verbatim)
+    if "](" in text:
+        known = Ranges([*parsed.images, *((link.start, link.end) for link in parsed.links)])
+        for match in _BROKEN.finditer(text):
+            if not known.hold(match.start()) and not known.hold(match.end() - 1) and not verbatim.hold(match.start()):
+                edits.put(
+                    match.start(), match.end(), "" if match[1] else match[2], "images" if match[1] else "addresses"
+                )
+    if "[[" in text:
+        _wiki(text, edits, verbatim)
+
+
+def _besides(words: str) -> bool:
+    """Whether a link has words beside its picture."""
+    return bool(re.sub(r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])?(?:\{[^}]*\})?", "", words).strip())
+
+
+def _by_line(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
+    """What is told by its line: an address alone on it, marks for a table of contents, definitions told twice."""
+    text = parsed.text
+    patterns = [(_TOC_MARK, "table of contents")] if "toc" in text or "TOC" in text or "Contents]" in text else []
+    if "://" in text:
+        patterns.append((_ADDRESS_LINE, "embeds"))
+    if "]:" in text:
+        patterns += [(_ABBREVIATION, "definitions")]
+        if parsed.definitions:
+            patterns += [(_DEFINITION, "addresses")]
+    for pattern, name in patterns:
+        for match in pattern.finditer(text):
+            if not verbatim.hold(match.start()) and not verbatim.hold(match.end() - 1):
+                edits.cut(match.start(), match.end(), name)
+
+
+def _wiki(text: str, edits: Edits, verbatim: Ranges) -> None:
+    """[[a page|words]] and [[a page#part]] → what the reader sees; ![[a picture]] goes; x[[1]] is an index."""
+    for match in _WIKI.finditer(text):
+        before = text[match.start() - 1 : match.start()]
+        if verbatim.hold(match.start()) or before.isalnum() or before in ("]", ")", "\\"):
+            continue
+        if match[1]:
+            edits.cut(match.start(), match.end(), "embeds")
+        elif not re.fullmatch(r"[\d\s,.]+", match[2]):
+            words = match[3] or match[2].lstrip("#").replace("#", ": ")
+            edits.put(match.start(), match.end(), words)
+
+
+def _contents(parsed: Parsed, edits: Edits) -> None:
+    """Lists whose every item is a link into this page, with the heading that says what they are."""
+    inner = [link for link in parsed.links if link.address.startswith("#")]
+    if len(inner) < 2:
+        return
+    text = parsed.text
+    starts = [item.start for item in parsed.of("item")], [link.start for link in parsed.links]
+    for block in parsed.blocks:
+        if block.kind == "list" and block.depth == 0 and _is_contents(parsed, block, *starts):
+            start = block.start
+            # Only what stands near can be its heading.
+            near = text[max(0, start - 200) : start]
+            if said := _CONTENTS_LINE.search(near):
+                start -= len(near) - said.start()
+            edits.cut(start, block.end, "table of contents")
+
+
+def _is_contents(parsed: Parsed, block: Block, items: list[int], links: list[int]) -> bool:
+    inside = bisect_left(items, block.end) - bisect_left(items, block.start)
+    linked = parsed.links[bisect_left(links, block.start) : bisect_left(links, block.end)]
+    if inside < 2 or len(linked) < inside or not all(link.address.startswith("#") for link in linked):
+        return False
+    source = parsed.text[block.start : block.end]
+    return len(re.sub(r"[\s\d.*+()`-]", "", source)) <= sum(link.end - link.start for link in linked) * 1.1

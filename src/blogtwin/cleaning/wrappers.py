@@ -1,0 +1,191 @@
+"""What dialects of Markdown put around prose: ::: divs, !!! admonitions, > [!note] callouts, {: attributes}, MDX.
+
+In: Markdown. Out: the prose without its wrapper. A title that the author gave a note stays, in bold.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable
+
+from blogtwin.cleaning.edits import Cuts, Edits
+from blogtwin.markup.markdown import Ranges, parse
+
+_DIV = re.compile(r"^[ \t>]*:{3,}([^\n]*)$", re.MULTILINE)
+_DIV_TITLE = re.compile(r"(?:\{[^}]*\}|[\w-]+)?[ \t]*(?:\[([^\]]*)\])?([^{}\n]*)")
+_ADMONITION = re.compile(
+    r"^(?:!!!|\?\?\?\+?)[ \t]+[^\"\n]*(?:\"([^\"\n]*)\")?[^\n]*\n((?:(?:[ \t]*\n)?(?:[ ]{4}|\t).*(?:\n|\Z))*)",
+    re.MULTILINE,
+)
+_CALLOUT = re.compile(r"^(?:>[ \t]?)\[!\w+(?:\|[^\]\n]*)?\][+-]?[ \t]*(.*)\n((?:>.*(?:\n|\Z))*)", re.MULTILINE)
+_BLOCK_ATTRIBUTES = re.compile(r"^[ \t>]*\{:(?![a-zA-Z]+[ \t][^=]*\})[^{}\n]*\}[ \t]*$", re.MULTILINE)
+_SPAN_ATTRIBUTES = re.compile(r"(?<=[)\]`*_>])\{(?::|[#.](?=[\w-]))[^{}\n]*\}|(?<=[)\]`])\{(?:[\w-]+=[^{}\n]*)\}")
+_HEADING_ATTRIBUTES = re.compile(r"(?<![ \t])[ \t]*\{:?[ \t]*[#.][^{}\n]*\}[ \t]*#*[ \t]*$", re.MULTILINE)
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]|[^\n]*\n(?:=+|-+)[ \t]*(?:\n|\Z)")
+_OPTIONS = re.compile(r"\{::[^{}\n]*/?\}")
+_LIQUID_TOC = re.compile(r"^[ \t]*[-*+1]\.?[ \t]+.*\n[ \t]*\{:[ \t]*toc.*\}[ \t]*$", re.MULTILINE | re.IGNORECASE)
+
+_MODULE = re.compile(
+    r"(?:(?<=\n\n)|\A)(?:(?:import[ \t]+(?:[\w*{][^'\"\n]*from[ \t]+)?['\"][^'\"\n]+['\"];?|import[ \t]+\{\n(?:[^{}\n]*\n){1,40}?\}[ \t]*from[ \t]*['\"][^'\"\n]+['\"];?|"
+    r"export[ \t]+(?:const|let|default|function|async|\*|\{)[^\n]*(?:\n(?!\n)[^\n]*){0,200})[ \t]*(?:\n|\Z))+"
+)
+_JSX_COMMENT = re.compile(r"\{/\*"), re.compile(r"\*/\}")
+_COMPONENT = re.compile(r"<(/?)([A-Z]\w+(?:\.\w+)*)(?=[\s/>])")
+_FRAGMENT = re.compile(r"^[ \t]*</?>[ \t]*$", re.MULTILINE)
+_FAR = 5000  # characters of one component's tag
+
+
+def unwrapped(text: str, cuts: Cuts) -> str:
+    """`text` without the wrappers; each is looked for only where its mark is."""
+    for mark, change in (
+        (":::", _divs),
+        ("{:", _attributes),
+        ("{#", _attributes),
+        ("{.", _attributes),
+        ("]{", _attributes),
+        ("!!! ", _admonitions),
+        ("??? ", _admonitions),
+        ("???+ ", _admonitions),
+        ("[!", _callouts),
+        ("import ", _modules),
+        ("export ", _modules),
+        ("{/*", _modules),
+    ):
+        if mark in text:
+            text = change(text, cuts)
+    return _components(text, cuts) if "<" in text and _COMPONENT.search(text) else text
+
+
+def _changed(text: str, cuts: Cuts, change: Callable[[Edits, Ranges], None]) -> str:
+    edits = Edits(text, cuts)
+    change(edits, parse(text).verbatim())
+    return edits.text_now()
+
+
+def _divs(text: str, cuts: Cuts) -> str:
+    def change(edits: Edits, verbatim: Ranges) -> None:
+        for match in _DIV.finditer(text):
+            if verbatim.hold(match.end() - 1):
+                continue
+            said = _DIV_TITLE.match(match[1].strip().rstrip(":").strip())
+            title = (said[1] or said[2] or "").strip() if said else ""
+            edits.put(match.start(), match.end(), f"\n**{title}**\n" if title else "\n", "containers")
+
+    return _changed(text, cuts, change)
+
+
+def _admonitions(text: str, cuts: Cuts) -> str:
+    def change(edits: Edits, verbatim: Ranges) -> None:
+        for match in _ADMONITION.finditer(text):
+            if not verbatim.hold(match.start()):
+                title = f"**{match[1]}**\n\n" if match[1] else ""
+                body = re.sub(r"^(?:    |\t)", "", match[2], flags=re.MULTILINE)
+                edits.put(match.start(), match.end(), f"{title}{body.strip(chr(10))}\n\n", "containers")
+
+    return _changed(text, cuts, change)
+
+
+def _callouts(text: str, cuts: Cuts) -> str:
+    """A callout is the author's own note, so what is left is no quotation."""
+
+    def change(edits: Edits, verbatim: Ranges) -> None:
+        for match in _CALLOUT.finditer(text):
+            if not verbatim.hold(match.start()):
+                title = f"**{match[1].strip()}**\n\n" if match[1].strip() else ""
+                body = re.sub(r"^> ?", "", match[2], flags=re.MULTILINE)
+                edits.put(match.start(), match.end(), f"\n{title}{body.strip(chr(10))}\n\n", "containers")
+
+    return _changed(text, cuts, change)
+
+
+def _attributes(text: str, cuts: Cuts) -> str:
+    def change(edits: Edits, verbatim: Ranges) -> None:
+        for match in _LIQUID_TOC.finditer(text):
+            if not verbatim.hold(match.start()):
+                edits.cut(match.start(), match.end(), "table of contents")
+        for match in _HEADING_ATTRIBUTES.finditer(text):
+            line = text.rfind("\n", 0, match.start()) + 1
+            if not verbatim.hold(match.start()) and _HEADING.match(text, line):
+                edits.cut(match.start(), match.end(), "attributes")
+        for pattern in (_BLOCK_ATTRIBUTES, _OPTIONS, _SPAN_ATTRIBUTES):
+            for match in pattern.finditer(text):
+                if not verbatim.hold(match.start()):
+                    edits.cut(match.start(), match.end(), "attributes")
+
+    return _changed(text, cuts, change)
+
+
+def _modules(text: str, cuts: Cuts) -> str:
+    def change(edits: Edits, verbatim: Ranges) -> None:
+        for match in _MODULE.finditer(text):
+            if not verbatim.hold(match.start()):
+                edits.cut(match.start(), match.end(), "components")
+        opening, closing = _JSX_COMMENT
+        at = 0
+        while (begin := opening.search(text, at)) and (end := closing.search(text, begin.end())):
+            at = end.end()
+            if not verbatim.hold(begin.start()):
+                edits.cut(begin.start(), end.end(), "comments")
+
+    return _changed(text, cuts, change)
+
+
+def _components(text: str, cuts: Cuts) -> str:
+    """<Tweet id="1" /> goes, of <Note>words</Note> the words stay; Vec<String> is a type."""
+    closed = set(re.findall(r"</([A-Z][\w.]*)\s*>", text))
+
+    def change(edits: Edits, verbatim: Ranges) -> None:
+        opened: dict[str, list[tuple[int, int]]] = {}
+        for match in _COMPONENT.finditer(text):
+            start, name = match.start(), match[2]
+            if (
+                verbatim.hold(start)
+                or (start and text[start - 1].isalnum())
+                or (end := _tag_end(text, match.end())) < 0
+            ):
+                continue
+            if match[1]:
+                if opened.get(name):
+                    _children(edits, opened[name].pop(), (start, end))
+            elif text[end - 2] == "/":
+                edits.cut(start, end, "components")
+            elif name in closed:
+                opened.setdefault(name, []).append((start, end))
+
+    text = _changed(text, cuts, change)
+    return _FRAGMENT.sub("", text)
+
+
+def _children(edits: Edits, opening: tuple[int, int], closing: tuple[int, int]) -> None:
+    inside = edits.text[opening[1] : closing[0]]
+    if "\n" not in inside.strip("\n") and "\n" not in inside:
+        edits.cut(*opening, "components")
+        edits.cut(*closing, "components")
+        return
+    dedented = textwrap.dedent(inside.strip("\n"))
+    if dedented.rstrip() == inside.strip("\n").rstrip():  # as it stands; wrappers inside it are cut in the same go
+        edits.put(*opening, "\n", "components")
+        edits.put(*closing, "\n", "components")
+    else:
+        edits.put(opening[0], closing[1], f"\n{dedented.rstrip()}\n", "")
+
+
+def _tag_end(text: str, at: int) -> int:
+    """After the `>` of a tag whose name ends at `at`, braces and quotes balanced; -1 where there is none near."""
+    depth, quote = 0, ""
+    for place in range(at, min(len(text), at + _FAR)):
+        sign = text[place]
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'`" and (depth or sign != "`"):
+            quote = sign
+        elif sign == "{":
+            depth += 1
+        elif sign == "}":
+            depth -= 1
+        elif sign == ">" and depth <= 0:
+            return place + 1
+        elif sign == "<" and depth <= 0:
+            return -1
+    return -1

@@ -18,7 +18,7 @@ from blogtwin.cleaning.endings import without_ending
 from blogtwin.cleaning.links import edit_links
 from blogtwin.cleaning.shortcodes import without_shortcodes
 from blogtwin.cleaning.tags import edit_tags
-from blogtwin.cleaning.wrappers import unwrapped
+from blogtwin.cleaning.wrappers import edit_attributes, unwrapped
 from blogtwin.config import Part
 from blogtwin.markup.markdown import Parsed, parse
 from blogtwin.records import PostFormat
@@ -42,27 +42,34 @@ def clean(text: str, format: PostFormat, drop: Collection[Part] = ()) -> Cleaned
         text = characters.joined(characters.tidied([(text, False)]))
         return Cleaned(_dropped(text, drop, cuts) if format == "docx" and drop else text, cuts.words())
     for _ in range(_ROUNDS):
-        before, text = text, _once(text, cuts)
-        if text == before:
+        before = text
+        text, deep = _once(text, cuts)
+        if not deep or text == before:
             break
     if drop:
         text = _dropped(text, drop, cuts)
     return Cleaned(text, cuts.words())
 
 
-def _once(text: str, cuts: Cuts) -> str:
-    text = unwrapped(without_shortcodes(text, cuts), cuts)
-    parsed = parse(text)
-    edits = Edits(text, cuts)
+def _once(text: str, cuts: Cuts) -> tuple[str, bool]:
+    """The text after one reading, and whether another may find more."""
+    shown = unwrapped(without_shortcodes(text, cuts), cuts)
+    parsed = parse(shown)
+    edits = Edits(shown, cuts)
+    edits.deep = shown is not text
+    verbatim = parsed.verbatim()
     _keep_code(parsed, edits)
-    if "<" in text:
-        edit_tags(parsed, edits)
-    edit_links(parsed, edits)
+    if "<" in shown:
+        edit_tags(parsed, edits, verbatim)
+    edit_links(parsed, edits, verbatim)
+    if "{" in shown:
+        edit_attributes(parsed, edits, verbatim)
     _edit_headings(parsed, edits)
-    if "&" in text:
-        for start, end, said in characters.entities(text, parsed.verbatim()):
+    if "&" in shown:
+        for start, end, said in characters.entities(shown, verbatim):
             edits.put(start, end, said)
-    return _put_together(edits, cuts)
+            edits.deep = True
+    return _put_together(edits, cuts), edits.deep
 
 
 def _put_together(edits: Edits, cuts: Cuts) -> str:

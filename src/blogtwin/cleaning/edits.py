@@ -21,10 +21,14 @@ class Cuts:
 
 
 class Edits:
-    """Changes to one text, given in any order. Of two that overlap the outer one holds, of two equal ones the first."""
+    """Changes to one text, given in any order. Of two that overlap the outer one holds, of two equal ones the first.
+
+    deep: whether something may have come to light that is machinery itself, so that the new text must be read again.
+    """
 
     def __init__(self, text: str, cuts: Cuts) -> None:
         self.text = text
+        self.deep = False
         self._cuts = cuts
         # start, -end (the outer first), its number, the new text, the name of the cut, whether it is kept as it is
         self._made: list[tuple[int, int, int, str, str, bool]] = []

@@ -9,30 +9,32 @@ import re
 
 from blogtwin.cleaning.edits import Cuts
 
-_HEADINGS_OF_NOTHING = re.compile(r"(?:(?:\A|(?<=\n)) {0,3}#{1,6}(?:[ \t][^\n]*)?(?:\n\s*|\Z))+\Z")
-_MARKS = r"^[\s>*_#~|\-–—•←→«»👉📧☕]*"
+_MARKS = r"[\s>*_#~|\-–—•←→«»👉📧☕]*"
+_PLACES = r"(?:hacker ?news|hn|reddit|lobste\.?rs|twitter|x|mastodon|bluesky|dev\.to|github|facebook|linkedin|instagram|medium|youtube|threads)"
+_LETTERS = r"(?:newsletter|feed|rss|atom|e-?mail|updates|mailing list|channel|blog|posts|inbox)"
+_LIKED = r"(?:if you (?:liked|enjoyed) this[^.!?\n]{0,80}[,.!?]? )?(?:please |you can |consider )?"
 _SUBSCRIBE = re.compile(
-    _MARKS
-    + r"(?:(?:please |you can |if you (?:liked|enjoyed) this[^.!?\n]{0,80}[,.!?]? (?:please |consider |you can )?)?(?:"
-    r"share (?:this|it)\b(?: (?:post|article|on\b.*))?|subscrib(?:e|ing)\b.{0,80}\b(?:newsletter|feed|rss|atom|e-?mail|updates|mailing list|channel|blog|posts|inbox)|"
-    r"sign up\b.{0,60}\b(?:newsletter|mailing list|e-?mail|updates)|"
-    r"follow (?:me|us|@\w+|my)\b.{0,60}\b(?:twitter|mastodon|bluesky|x|github|facebook|instagram|linkedin|rss|medium|youtube|blog|threads)\b|follow me[.! ]*$|"
-    r"(?:buy|get) me a (?:coffee|beer|ko-?fi)|(?:support|sponsor) (?:me|my work|this blog)\b.{0,60}\b(?:patreon|ko-?fi|github|paypal|liberapay|coffee)|"
-    r"(?:discuss|comment|comments|vote|upvote)(?: (?:this|it|the) ?(?:post|article)?)? (?:on|at) (?:hacker ?news|hn|reddit|lobste\.?rs|twitter|x|mastodon|bluesky|dev\.to|github)\b.{0,60}|"
-    r"(?:tweet|share|pin) (?:this|on (?:twitter|facebook|linkedin|mastodon|reddit|hacker news|x))\b.{0,80}))",
+    _MARKS + _LIKED + rf"(?:shar(?:e|ing) (?:this|it)\b(?: (?:post|article|on\b).*|[.!:]*$)|"
+    rf"subscrib(?:e|ing)\b.{{0,80}}\b{_LETTERS}\b|sign up\b.{{0,60}}\b{_LETTERS}\b|"
+    rf"follow (?:me|us|@\w+|my)\b.{{0,60}}\b(?:{_PLACES}|rss|blog)\b|follow me[.! ]*$|"
+    r"(?:buy|get) me a (?:coffee|beer|ko-?fi)|"
+    r"(?:support|sponsor) (?:me|my work|this blog)\b.{0,60}\b(?:patreon|ko-?fi|github|paypal|liberapay|coffee)|"
+    rf"(?:discuss|comments?|vote|upvote)(?: (?:this|it|the) ?(?:post|article)?)? (?:on|at) {_PLACES}\b.{{0,60}}$|"
+    rf"(?:tweet|share|pin) (?:this|on {_PLACES})\b.{{0,80}}$)",
     re.IGNORECASE,
 )
 _TAGS = re.compile(
     _MARKS
-    + r"(?:(?:filed under|tagged|posted in)\b|(?:tags?|labels?|categor(?:y|ies)|keywords|technorati tags)\s*(?:\*\*|__)?:)[^.!?\n]{0,300}$",
+    + r"(?:(?:filed under|tagged|posted in)\b|(?:tags?|labels?|categor(?:y|ies)|keywords|technorati tags)\s*(?:\*\*|__)?:)"
+    r"[^.!?\n]{0,300}$",
     re.IGNORECASE,
 )
 _NEIGHBOUR = re.compile(
     _MARKS
-    + r"(?:(?:previous|next|older|newer|prev)(?: (?:post|article|entry|chapter|page|part))?\s*(?:\*\*)?(?:[:→»>|]|\Z)|(?:back to (?:top|home|the (?:blog|index|top))|read more|all posts)[\s→»>.]*\Z)",
+    + r"(?:(?:previous|next|older|newer|prev)(?: (?:post|article|entry|chapter|page|part))?\s*(?:\*\*)?(?:[:→»>|]|$)|"
+    r"(?:back to (?:top|home|the (?:blog|index|top))|read more|all posts)[\s→»>.]*$)",
     re.IGNORECASE,
 )
-_LAST = re.compile(r"(?:\A|\n[ \t]*\n)((?:(?!\n[ \t]*\n)[\s\S]){1,600})\s*\Z")
 _MOST = 45  # words: a longer paragraph says something
 
 

@@ -1,4 +1,4 @@
-"""Links → their words; pictures, definitions, tables of contents and embedded addresses go. In: a parsed text. Out: edits of it."""
+"""Links → their words; pictures, definitions, tables of contents and embeds go. In: a parsed text. Out: edits of it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,36 @@ from blogtwin.cleaning.edits import Edits
 from blogtwin.markup.markdown import Block, Parsed, Ranges
 
 _WIKI = re.compile(r"(!?)\[\[(?![\s\[!-])([^\[\]|\n]{1,200}?)(?:\\?\|([^\[\]\n]{1,200}?))?(?<!\s)\]\](?![(\[])")
-_CONTENTS = r"(?:table of contents|contents|toc|on this page|in this (?:post|article)|inhalt(?:sverzeichnis)?|sommaire|目次|índice|содержание)"
+_CONTENTS = (
+    r"(?:table of contents|contents|toc|on this page|in this (?:post|article)|inhalt(?:sverzeichnis)?|sommaire|目次|índice|"
+    r"содержание)"
+)
 _TOC_MARK = re.compile(
-    r"^[ \t]*(?:\[\[?_?toc_?\]?\]|\$\{toc\}|<!-- ?toc ?-->|\[\[?TableOfContents\]?\]|@\[toc\])[ \t]*(?:\n|\Z)",
-    re.IGNORECASE | re.MULTILINE,
+    r"\n[ \t]*(?:\[\[?_?toc_?\]?\]|\$\{toc\}|<!-- ?toc ?-->|\[\[?TableOfContents\]?\]|@\[toc\])[ \t]*(?=\n|\Z)",
+    re.IGNORECASE,
 )
 _CONTENTS_LINE = re.compile(
     rf"(?:\A|\n)[ \t]*(?:#{{1,6}}[ \t]*|\*\*|__)?{_CONTENTS}:?(?:\*\*|__)?[ \t#:]*(?:\n[=-]+[ \t]*)?\s*\Z",
     re.IGNORECASE,
 )
-_ADDRESS_LINE = re.compile(r"^[ \t]*<?https?://[^\s<>]+>?[ \t]*$", re.MULTILINE)
+_TOC_MARKS = ("[toc", "[TOC", "[_toc", "[_TOC", "[[toc", "{toc}", "{TOC}", "[TableOf", "[Toc")
+_ADDRESS_LINE = re.compile(r"\n[ \t]*<?https?://[^\s<>]+>?[ \t]*(?=\n|\Z)")
 _DEFINITION = re.compile(
-    r"^ {0,3}\[(?!\^)[^\]\n]{1,999}\]:[ \t]*\S+[ \t]*(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\))?[ \t]*(?:\n|\Z)",
-    re.MULTILINE,
+    r"\n {0,3}\[(?!\^)[^\]\n]{1,999}\]:[ \t]*\S+[ \t]*(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\))?[ \t]*(?=\n|\Z)"
 )
-_ABBREVIATION = re.compile(r"^ {0,3}\*\[[^\]\n]+\]:.*(?:\n|\Z)", re.MULTILINE)
+_ABBREVIATION = re.compile(r"\n {0,3}\*\[[^\]\n]+\]:.*")
 # What an author meant to be a link though its address has blanks.
 _BROKEN = re.compile(
     r"(!?)\[((?:[^\[\]\n]|\[[^\[\]\n]{0,200}\]){0,300})\]\((?:https?:|[/.#])[^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)"
 )
+# Words that mean more without the link around them.
+_MAY_BE_MORE = re.compile(r"[\[\]<{&]|://|^[ \t]*(?:\d|[-+*#=]|_?toc)|^tags|^share|^next|^prev", re.IGNORECASE)
 _AFTER_IMAGE = re.compile(r"\{[^{}\n]{0,300}\}")
 
 
-def edit_links(parsed: Parsed, edits: Edits) -> None:
+def edit_links(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
     """Write into `edits` what becomes of every link and picture of `parsed`."""
-    text, verbatim = parsed.text, parsed.verbatim()
+    text = parsed.text
     for start, end in parsed.images:
         attributes = _AFTER_IMAGE.match(text, end)
         edits.cut(start, attributes.end() if attributes else end, "images")
@@ -46,6 +51,7 @@ def edit_links(parsed: Parsed, edits: Edits) -> None:
             continue
         edits.cut(link.start, link.words_start, "addresses")
         edits.cut(link.words_end, link.end, "addresses")
+        edits.deep |= bool(_MAY_BE_MORE.search(words))
     for start, end in parsed.autolinks:
         edits.put(start, end, text[start + 1 : end - 1].removeprefix("mailto:"))
     for start, end in parsed.definitions:
@@ -70,17 +76,19 @@ def _besides(words: str) -> bool:
 def _by_line(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
     """What is told by its line: an address alone on it, marks for a table of contents, definitions told twice."""
     text = parsed.text
-    patterns = [(_TOC_MARK, "table of contents")] if "toc" in text or "TOC" in text or "Contents]" in text else []
+    patterns = [(_TOC_MARK, "table of contents")] if any(mark in text for mark in _TOC_MARKS) else []
     if "://" in text:
         patterns.append((_ADDRESS_LINE, "embeds"))
     if "]:" in text:
         patterns += [(_ABBREVIATION, "definitions")]
         if parsed.definitions:
             patterns += [(_DEFINITION, "addresses")]
+    lines = "\n" + text
     for pattern, name in patterns:
-        for match in pattern.finditer(text):
-            if not verbatim.hold(match.start()) and not verbatim.hold(match.end() - 1):
-                edits.cut(match.start(), match.end(), name)
+        for match in pattern.finditer(lines):
+            start, end = match.start(), match.end() - 1
+            if not verbatim.hold(start) and not verbatim.hold(end - 1):
+                edits.cut(start, end, name)
 
 
 def _wiki(text: str, edits: Edits, verbatim: Ranges) -> None:
@@ -94,6 +102,7 @@ def _wiki(text: str, edits: Edits, verbatim: Ranges) -> None:
         elif not re.fullmatch(r"[\d\s,.]+", match[2]):
             words = match[3] or match[2].lstrip("#").replace("#", ": ")
             edits.put(match.start(), match.end(), words)
+            edits.deep = True
 
 
 def _contents(parsed: Parsed, edits: Edits) -> None:

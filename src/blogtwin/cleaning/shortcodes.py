@@ -38,7 +38,7 @@ _UNREAD = {
     "svg",
     "math_macros",
 }
-_OPENING = re.compile(r"\{%|\{\{[<%]?|\{#")
+_OPENING = re.compile(r"\{(?:%|\{[<%]?|#)")
 _CLOSING = {"{%": "%}", "{{": "}}", "{{<": ">}}", "{{%": "%}}", "{#": "#}"}
 _NAME = re.compile(r"[-\s]*(/?)\s*(end(?=\w)|end\b)?([\w-]*)")
 _LANGUAGE = re.compile(r"(?:lang(?:uage)?\s*[:=]\s*)?[\"']?([\w+#-]*)")
@@ -49,7 +49,7 @@ _WORDPRESS = (
     "caption|gallery|embed|youtube|vimeo|audio|video|playlist|toc|more|sourcecode|code|gist|tweet|twitter|instagram|slideshare|"
     "contact-form(?:-7)?|contact-field|googlemaps|soundcloud|wpvideo|polldaddy|poll|ngg\\w*|nggallery|wp_ad_camp_\\d"
 )
-_BRACKET = re.compile(rf"(?<![\[!\\])\[({_WORDPRESS})\b([^\]\n\[]{{0,1000}})\](?![(\[:])", re.IGNORECASE)
+_BRACKET = re.compile(rf"\[(?<![\[!\\]\[)({_WORDPRESS})\b([^\]\n\[]{{0,1000}})\](?![(\[:])", re.IGNORECASE)
 _WITH_INSIDE = {"caption", "embed", "video", "audio", "contact-form", "youtube", "gist", "playlist", "googlemaps"}
 _SHOWN = re.compile(r"\{\{(<|%)/\*\s*(.*?)\s*\*/(>|%)\}\}")  # how Hugo shows a shortcode instead of running it
 _RAW = re.compile(r"\{%-?\s*raw\s*-?%\}\n?"), re.compile(r"\{%-?\s*endraw\s*-?%\}\n?")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from blogtwin.cleaning.edits import Edits
 from blogtwin.markup.html import to_markdown
-from blogtwin.markup.markdown import Parsed
+from blogtwin.markup.markdown import Parsed, Ranges
 
 
 def _names(*lines: str) -> frozenset[str]:
@@ -64,21 +64,20 @@ class _Tag:
     partner: int = -1  # the index of the tag that closes it, or that it closes
 
 
-def edit_tags(parsed: Parsed, edits: Edits) -> None:
+def edit_tags(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
     """Write into `edits` what becomes of every tag and comment of `parsed`."""
-    tags = _paired(_tags(parsed, edits))
+    tags = _paired(_tags(parsed, edits, verbatim))
     done = 0
     for tag in tags:
         if tag.start >= done:
             done = max(done, _edit(parsed.text, edits, tag, tags))
 
 
-def _tags(parsed: Parsed, edits: Edits) -> list[_Tag]:
+def _tags(parsed: Parsed, edits: Edits, verbatim: Ranges) -> list[_Tag]:
     text = parsed.text
     places = [(block.start, block.end, True) for block in parsed.blocks if block.kind == "html"]
     places += [(start, end, False) for start, end in parsed.tags]
     tags = []
-    verbatim = parsed.verbatim()
     for start, end, block in sorted(places):
         if text.startswith(("<!d", "<!D", "<?"), start) and (said := _DECLARATION.match(text, start, end)):
             edits.cut(said.start(), said.end(), "HTML")
@@ -91,6 +90,7 @@ def _tags(parsed: Parsed, edits: Edits) -> list[_Tag]:
                     break
                 at = close + 3
                 edits.cut(match.start(), at, "comments")
+                edits.deep = True
             elif not verbatim.hold(match.start()):
                 tags.append(_Tag(match.start(), at, match[2].lower(), bool(match[1]), match[3], block))
     return tags
@@ -135,6 +135,7 @@ def _edit(text: str, edits: Edits, tag: _Tag, tags: list[_Tag]) -> int:
         _lone(text, edits, tag)
         return tag.end
     new, name = element
+    edits.deep = True
     if quoted and new:
         new = "\n".join(f"> {line}".rstrip() for line in new.strip("\n").split("\n")).removeprefix("> ")
     edits.put(tag.start, partner.end, new, name)
@@ -198,6 +199,7 @@ def _lone(text: str, edits: Edits, tag: _Tag) -> None:
         new = "**\n\n" if tag.closes else "\n\n**"
     elif name in _BLOCK and tag.block and not _in_quote(text, tag.start):
         new = "\n" if text[tag.end : tag.end + 1] == "\n" else "\n\n"
+    edits.deep |= name != "br"
     edits.put(tag.start, tag.end, new, "images" if name == "img" else "HTML")
 
 

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable
 
 from blogtwin.cleaning.edits import Cuts, Edits
-from blogtwin.markup.markdown import Ranges, parse
+from blogtwin.markup.markdown import Parsed, Ranges, parse
 
 _DIV = re.compile(r"^[ \t>]*:{3,}([^\n]*)$", re.MULTILINE)
 _DIV_TITLE = re.compile(r"(?:\{[^}]*\}|[\w-]+)?[ \t]*(?:\[([^\]]*)\])?([^{}\n]*)")
@@ -19,41 +19,31 @@ _ADMONITION = re.compile(
     re.MULTILINE,
 )
 _CALLOUT = re.compile(r"^(?:>[ \t]?)\[!\w+(?:\|[^\]\n]*)?\][+-]?[ \t]*(.*)\n((?:>.*(?:\n|\Z))*)", re.MULTILINE)
-_BLOCK_ATTRIBUTES = re.compile(r"^[ \t>]*\{:(?![a-zA-Z]+[ \t][^=]*\})[^{}\n]*\}[ \t]*$", re.MULTILINE)
-_SPAN_ATTRIBUTES = re.compile(r"(?<=[)\]`*_>])\{(?::|[#.](?=[\w-]))[^{}\n]*\}|(?<=[)\]`])\{(?:[\w-]+=[^{}\n]*)\}")
-_HEADING_ATTRIBUTES = re.compile(r"(?<![ \t])[ \t]*\{:?[ \t]*[#.][^{}\n]*\}[ \t]*#*[ \t]*$", re.MULTILINE)
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]|[^\n]*\n(?:=+|-+)[ \t]*(?:\n|\Z)")
-_OPTIONS = re.compile(r"\{::[^{}\n]*/?\}")
-_LIQUID_TOC = re.compile(r"^[ \t]*[-*+1]\.?[ \t]+.*\n[ \t]*\{:[ \t]*toc.*\}[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_ATTRIBUTES = re.compile(r"[{](?:::|:(?![a-zA-Z]+[ \t][^=]*\})|[#.](?=[\w-])|[\w-]+=)[^{}\n]*\}")
+_TOC_LINE = re.compile(r"[ \t]*(?:[-*+]|1\.)[ \t]+[^\n]*\n[ \t]*\Z")
 
 _MODULE = re.compile(
-    r"(?:(?<=\n\n)|\A)(?:(?:import[ \t]+(?:[\w*{][^'\"\n]*from[ \t]+)?['\"][^'\"\n]+['\"];?|import[ \t]+\{\n(?:[^{}\n]*\n){1,40}?\}[ \t]*from[ \t]*['\"][^'\"\n]+['\"];?|"
-    r"export[ \t]+(?:const|let|default|function|async|\*|\{)[^\n]*(?:\n(?!\n)[^\n]*){0,200})[ \t]*(?:\n|\Z))+"
+    r"(?:(?<=\n\n)|\A)(?:(?:"
+    r"import[ \t]+(?:[\w*{][^'\"\n]*from[ \t]+)?['\"][^'\"\n]+['\"];?|"
+    r"import[ \t]+\{\n(?:[^{}\n]*\n){1,40}?\}[ \t]*from[ \t]*['\"][^'\"\n]+['\"];?|"
+    r"export[ \t]+(?:const|let|default|function|async|\*|\{)[^\n]*(?:\n(?!\n)[^\n]*){0,200}"
+    r")[ \t]*(?:\n|\Z))+"
 )
+_MODULE_MARKS = ("{/*", "\n\nimport ", "\n\nexport ")
 _JSX_COMMENT = re.compile(r"\{/\*"), re.compile(r"\*/\}")
 _COMPONENT = re.compile(r"<(/?)([A-Z]\w+(?:\.\w+)*)(?=[\s/>])")
 _FRAGMENT = re.compile(r"^[ \t]*</?>[ \t]*$", re.MULTILINE)
+_MARKED = frozenset(")]`*_>")  # the last sign of a link, a picture, code, emphasis, a tag
 _FAR = 5000  # characters of one component's tag
 
 
 def unwrapped(text: str, cuts: Cuts) -> str:
     """`text` without the wrappers; each is looked for only where its mark is."""
-    for mark, change in (
-        (":::", _divs),
-        ("{:", _attributes),
-        ("{#", _attributes),
-        ("{.", _attributes),
-        ("]{", _attributes),
-        ("!!! ", _admonitions),
-        ("??? ", _admonitions),
-        ("???+ ", _admonitions),
-        ("[!", _callouts),
-        ("import ", _modules),
-        ("export ", _modules),
-        ("{/*", _modules),
-    ):
+    for mark, change in _CHANGES:
         if mark in text:
             text = change(text, cuts)
+    if any(mark in text for mark in _MODULE_MARKS) or text.startswith(("import ", "export ")):
+        text = _modules(text, cuts)
     return _components(text, cuts) if "<" in text and _COMPONENT.search(text) else text
 
 
@@ -99,21 +89,28 @@ def _callouts(text: str, cuts: Cuts) -> str:
     return _changed(text, cuts, change)
 
 
-def _attributes(text: str, cuts: Cuts) -> str:
-    def change(edits: Edits, verbatim: Ranges) -> None:
-        for match in _LIQUID_TOC.finditer(text):
-            if not verbatim.hold(match.start()):
-                edits.cut(match.start(), match.end(), "table of contents")
-        for match in _HEADING_ATTRIBUTES.finditer(text):
-            line = text.rfind("\n", 0, match.start()) + 1
-            if not verbatim.hold(match.start()) and _HEADING.match(text, line):
-                edits.cut(match.start(), match.end(), "attributes")
-        for pattern in (_BLOCK_ATTRIBUTES, _OPTIONS, _SPAN_ATTRIBUTES):
-            for match in pattern.finditer(text):
-                if not verbatim.hold(match.start()):
-                    edits.cut(match.start(), match.end(), "attributes")
-
-    return _changed(text, cuts, change)
+def edit_attributes(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
+    """{: .class} of kramdown and Pandoc after a block, a heading or what is marked in a sentence: cut."""
+    text = parsed.text
+    headings = Ranges((block.start, block.end) for block in parsed.blocks if block.kind == "heading")
+    for match in _ATTRIBUTES.finditer(text):
+        start, end = match.span()
+        if verbatim.hold(start) or verbatim.hold(end - 1):
+            continue
+        before = text.rfind("\n", 0, start) + 1
+        opens = not text[before:start].strip(" \t>")
+        closes = text[end : end + 1] in ("", "\n") or not text[end : end + 80].split("\n")[0].strip(" \t#")
+        if opens and closes and "toc" in match.group().lower():
+            above = text.rfind("\n", 0, max(before - 1, 0)) + 1
+            edits.cut(above if _TOC_LINE.fullmatch(text, above, start) else start, end, "table of contents")
+        elif (
+            (opens and closes and text[start + 1] == ":")
+            or text[start - 1 : start] in _MARKED
+            or text.startswith("{::", start)
+        ):
+            edits.cut(start, end, "attributes")
+        elif closes and headings.hold(start):
+            edits.cut(start - (len(text[before:start]) - len(text[before:start].rstrip())), end, "attributes")
 
 
 def _modules(text: str, cuts: Cuts) -> str:
@@ -189,3 +186,12 @@ def _tag_end(text: str, at: int) -> int:
         elif sign == "<" and depth <= 0:
             return -1
     return -1
+
+
+_CHANGES = (
+    (":::", _divs),
+    ("!!! ", _admonitions),
+    ("??? ", _admonitions),
+    ("???+ ", _admonitions),
+    ("> [!", _callouts),
+)

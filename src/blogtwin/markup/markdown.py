@@ -32,7 +32,6 @@ _AROUND = frozenset({"BlockQuote", "List", "Item", "FootnoteDefinition"})  # blo
 # What makes `$5 for x, $6` no formula and `$x^2$`, `$n$` and `$2n + 1$` ones.
 _MATHEMATICAL = re.compile(r"[\\^_{=<>]|^\W*[a-zA-Z](?:[\s()+*/,'-]*[a-zA-Z0-9]?)?$|[0-9a-zA-Z)] ?[-+*/] ?[a-zA-Z(]")
 _TEX = ((re.compile(r"\\\\?\("), re.compile(r"\\\\?\)")), (re.compile(r"\\\\?\["), re.compile(r"\\\\?\]")))
-_LABEL = re.compile(r"^[ \t>]*\[[^\]\n]+\]:", re.MULTILINE)
 
 # pyromark counts bytes. A text whose every character is one byte long has the same places, and no rule of Markdown that matters
 # here tells one letter from another.
@@ -122,7 +121,7 @@ def parse(text: str) -> Parsed:
     found = Parsed(text)
     events = pyromark.events_with_range(shadow, options=options, broken_link_callback=_slip)
     _read(events, found)
-    if "]:" in text and _LABEL.search(text):
+    if "]:" in text:
         known = pyromark.reference_definitions(shadow, options=options)
         found.definitions = sorted((one["span"]["start"], one["span"]["end"]) for one in known.values())
     if "\\(" in text or "\\[" in text:

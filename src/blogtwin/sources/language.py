@@ -82,5 +82,5 @@ def _prose(text: str) -> str:
 def _detector() -> LanguageDetector:
     from lingua import Language, LanguageDetectorBuilder
 
-    languages = [Language[name.upper()] for name in _NAMES] + [Language.BOKMAL]
+    languages = [getattr(Language, name.upper()) for name in _NAMES] + [Language.BOKMAL]
     return LanguageDetectorBuilder.from_languages(*languages).with_low_accuracy_mode().build()

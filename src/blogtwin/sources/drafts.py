@@ -8,7 +8,7 @@ from pathlib import PurePath
 from blogtwin.sources import metadata
 
 _FOLDERS = {"_drafts", "drafts", "draft", "_draft", "unpublished", "_unpublished", "wip", "_wip"}
-_YES, _NO = ("true", "yes", "on", "1", "y"), ("false", "no", "off", "0", "n", "never")
+_YES, _NO = ("true", "yes", "on", "1", "y", "t"), ("false", "no", "off", "0", "n", "never")
 _SET = ("draft", "isdraft", "drafts", "hidden", "unlisted", "private", "wip", "unpublished")  # draft: yes
 _UNSET = ("published", "publish", "ispublished", "public", "dgpublish", "listed")  # published: no
 _STATES = ("status", "poststatus", "state", "stage", "visibility", "poststage", "type")

@@ -15,13 +15,23 @@ from blogtwin.sources.base import Source
 from blogtwin.sources.docx import DocxSource
 from blogtwin.sources.html import HtmlSource
 from blogtwin.sources.markdown import MarkdownSource
+from blogtwin.sources.notebook import NotebookSource
+from blogtwin.sources.org import OrgSource
 from blogtwin.sources.rst import RstSource
 from blogtwin.sources.text import TextSource
 from blogtwin.sources.walk import Found, walk
 
 __all__ = ["REGISTRY", "Found", "Listing", "listing", "walk"]
 
-_SOURCES: tuple[Source, ...] = (MarkdownSource(), TextSource(), DocxSource(), HtmlSource(), RstSource())
+_SOURCES: tuple[Source, ...] = (
+    MarkdownSource(),
+    TextSource(),
+    DocxSource(),
+    HtmlSource(),
+    RstSource(),
+    OrgSource(),
+    NotebookSource(),
+)
 REGISTRY: dict[str, Source] = {ending: source for source in _SOURCES for ending in source.endings}
 
 # Files that stand in blog folders and are no posts, by their name up to the first dot (README.ja.md, _index.md).

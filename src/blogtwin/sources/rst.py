@@ -27,8 +27,10 @@ _SETTINGS = {
     "line_length_limit": 100_000,
 }
 _NIKOLA = re.compile(r"\.\.[ \t]+([A-Za-z][\w-]*):(?!:)[ \t]*(.*)")
-# docutils takes one to two seconds for 100,000 characters of real posts, and far longer for marks without words.
-MAX_CHARS = 200_000
+# docutils reads 900,000 characters a second of real posts, and a tenth of that where every line has markup.
+MAX_CHARS = 150_000
+_UNDERLINE = re.compile(r"^([=\-~^\"'`#*+.:_])\1*[ \t]*$", re.MULTILINE)
+MAX_HEADINGS = 1_000  # its time grows with their square
 
 
 class RstSource:
@@ -42,6 +44,8 @@ class RstSource:
             raise unreadable(
                 path, f"has {len(text):,} characters; reStructuredText is read up to {MAX_CHARS:,}", "cut it into posts"
             )
+        if sum(1 for _ in _UNDERLINE.finditer(text)) > 2 * MAX_HEADINGS:
+            raise unreadable(path, f"has more than {MAX_HEADINGS:,} headings")
         values, body, broken = _values_above(text)
         try:
             tree = _tree(body)

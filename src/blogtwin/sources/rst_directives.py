@@ -59,7 +59,7 @@ def learn(text: str) -> None:
             directives.register_directive(name, made)
     names = {(before or after).lower() for before, after in _ROLE.findall(text)}
     for name in names - _KNOWN_ROLES:
-        roles.register_local_role(name, _role)  # type: ignore[arg-type]
+        roles.register_local_role(name, _role)
 
 
 @cache
@@ -67,7 +67,6 @@ def _directive(name: str) -> Any:
     """The class for a directive, or None where docutils' own is right."""
     from docutils import nodes
     from docutils.parsers.rst import Directive, directives
-    from docutils.parsers.rst.directives import _directive_registry
     from docutils.parsers.rst.directives.images import Figure, Image
 
     class Code(Directive):
@@ -83,7 +82,9 @@ def _directive(name: str) -> Any:
 
         def run(self) -> list[nodes.Node]:
             document: Any = self.state.document
-            document.left_out = getattr(document, "left_out", Counter()) + Counter([name])
+            left: Any = getattr(document, "left_out", Counter())
+            left[name] += 1
+            document.left_out = left
             return []
 
     class Said(Directive):
@@ -130,7 +131,7 @@ def _directive(name: str) -> Any:
     own |= {"post": Said, "image": Picture, "thumbnail": Captioned, "figure": Captioned}
     if name in own:
         return own[name]
-    if name in _directive_registry or directives.directive is None:
+    if name in vars(directives)["_directive_registry"]:
         return None
     return Prose
 

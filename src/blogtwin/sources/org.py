@@ -1,0 +1,123 @@
+"""Org posts, of ox-hugo, org-publish, Nikola and org-static-blog. In: .org files. Out: a Document whose text is Markdown.
+
+orgparse finds the headings with their keywords, tags and drawers; what stands between them is read in org_blocks.py. What
+its author would not export is not read: subtrees tagged :noexport:, COMMENT headings, properties, clocks and schedules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from blogtwin.markup.html_blocks import Blocks, joined
+from blogtwin.sources import front_matter, org_blocks, org_inline
+from blogtwin.sources.base import Document, unreadable
+from blogtwin.sources.compose import composed, text_of
+
+_KEYWORD = re.compile(r"^#\+([A-Za-z][\w-]*):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_PLANNING = re.compile(r"^[ \t]*(?:(?:SCHEDULED|DEADLINE|CLOSED):[ \t]*[<\[][^>\]\n]*[>\]][ \t]*)+$|^[ \t]*CLOCK:.*$")
+_NOT_EXPORTED = {"noexport", "no_export"}
+_ALSO = {  # Org's and ox-hugo's names → everyone's
+    "filetags": "tags", "hugo_tags": "tags", "hugo_categories": "categories", "hugo_draft": "draft", "export_date": "date",
+    "export_hugo_draft": "draft", "export_author": "author", "export_title": "title", "export_hugo_tags": "tags",
+    "hugo_publishdate": "publishdate", "export_hugo_publishdate": "publishdate", "post_date": "date", "email": "",
+}  # fmt: skip
+MAX_HEADINGS = 10_000
+
+
+class OrgSource:
+    """Org, with orgparse for its structure."""
+
+    endings = ("org",)
+
+    def read(self, path: Path) -> Document:
+        text, remarks = text_of(path)
+        values: dict[str, object] = {}
+        if text.lstrip("\n").startswith("---\n"):  # Jekyll and some exporters put YAML above Org
+            front = front_matter.split(text)
+            values, text, remarks = dict(front.values), front.body, (*remarks, *front.remarks)
+        if text.count("\n*") > MAX_HEADINGS:
+            raise unreadable(path, f"has more than {MAX_HEADINGS:,} headings")
+        import orgparse
+
+        tree = orgparse.loads(text)
+        nodes = list(tree)
+        posts = [node for node in nodes[1:] if node.get_property("EXPORT_FILE_NAME")]
+        values = {**_keywords(text), **values}
+        if len(posts) == 1:
+            values = {**values, **_properties(posts[0])}
+            nodes = _below(posts[0], nodes)
+        elif posts:
+            remarks = (*remarks, f"holds {len(posts)} posts (subtrees with EXPORT_FILE_NAME), which were read as one")
+        left: Counter[str] = Counter()
+        body = joined(_blocks(nodes, "title" in values, left))
+        if left:
+            remarks = (
+                *remarks,
+                "left out what is not exported: " + ", ".join(f"{name} ({n})" for name, n in left.items()),
+            )
+        return composed("org", body, values, remarks)
+
+
+def _keywords(text: str) -> dict[str, object]:
+    """#+TITLE: and its kin, which may stand anywhere; one that comes twice goes on."""
+    found: dict[str, object] = {}
+    for key, value in _KEYWORD.findall(text):
+        name = _ALSO.get(key.lower(), key.lower())
+        if name and value:
+            found[name] = f"{found[name]} {value}" if name in ("title", "tags") and name in found else value
+    return {key: value for key, value in found.items() if key not in ("caption", "name", "begin", "end", "attr_html")}
+
+
+def _properties(node: Any) -> dict[str, object]:
+    """What ox-hugo takes from the properties of a subtree that is a post."""
+    values: dict[str, object] = {"title": _heading(node)}
+    for key, value in node.properties.items():
+        if name := _ALSO.get(key.lower()):
+            values[name] = value
+    if node.tags:
+        values.setdefault("tags", [tag.lstrip("@") for tag in sorted(node.tags)])
+    if node.todo in ("DRAFT", "TODO"):
+        values.setdefault("draft", "true")
+    if closed := getattr(node.closed, "start", None):
+        values.setdefault("date", str(closed))
+    return values
+
+
+def _below(post: Any, nodes: list[Any]) -> list[Any]:
+    start = nodes.index(post)
+    end = next((n for n in range(start + 1, len(nodes)) if nodes[n].level <= post.level), len(nodes))
+    return nodes[start:end]
+
+
+def _heading(node: Any) -> str:
+    return org_inline.markdown_of(re.sub(r"\s*\[\d*(?:/\d*|%)\]\s*$", "", node.get_heading(format="raw")))
+
+
+def _blocks(nodes: list[Any], titled: bool, left: Counter[str]) -> Blocks:
+    """The headings and what is below each. titled: whether level one is free for sections."""
+    tops = sum(node.level == 1 for node in nodes[1:])
+    shift = 1 if titled or tops > 1 else 0
+    out: Blocks = []
+    notes: Blocks = []
+    shut = 0  # the level of a heading whose subtree is not exported
+    for node in nodes:
+        level = getattr(node, "level", 0)
+        if shut and level > shut:
+            continue
+        shut = 0
+        if level:
+            heading = node.get_heading(format="raw")
+            if heading.split(" ")[0] == "COMMENT" or _NOT_EXPORTED & {tag.lower() for tag in node.shallow_tags}:
+                shut = level
+                left["subtree"] += 1
+                continue
+            if words := _heading(node):
+                out.append(("h", f"{'#' * min(level + shift, 6)} {words}"))
+        lines = [line for line in node.get_body(format="raw").split("\n") if not _PLANNING.match(line)]
+        found = org_blocks.blocks(lines, left)
+        notes += [block for block in found if block[0] == "note"]
+        out += [block for block in found if block[0] != "note"]
+    return [*out, *notes]

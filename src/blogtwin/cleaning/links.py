@@ -32,7 +32,9 @@ _BROKEN = re.compile(
     r"(!?)\[((?:[^\[\]\n]|\[[^\[\]\n]{0,200}\]){0,300})\]\((?:https?:|[/.#])[^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)"
 )
 # Words that mean more without the link around them.
-_MAY_BE_MORE = re.compile(r"[\[\]<{&]|://|^[ \t]*(?:\d|[-+*#=]|_?toc)|^tags|^share|^next|^prev", re.IGNORECASE)
+_MAY_BE_MORE = re.compile(
+    r"[\[<{&]|://|^[ \t]*(?:\d{1,9}[.)]|[-+*#]+[ \t]|=|_?toc|tags|share|next|prev)", re.IGNORECASE
+)
 _AFTER_IMAGE = re.compile(r"\{[^{}\n]{0,300}\}")
 
 
@@ -43,6 +45,7 @@ def edit_links(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
         attributes = _AFTER_IMAGE.match(text, end)
         edits.cut(start, attributes.end() if attributes else end, "images")
     _contents(parsed, edits)
+    _by_line(parsed, edits, verbatim)  # before the addresses in sentences: one alone on its line goes whole
     pictures = Ranges(parsed.images)
     for link in parsed.links:
         words = text[link.words_start : link.words_end]
@@ -51,12 +54,11 @@ def edit_links(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
             continue
         edits.cut(link.start, link.words_start, "addresses")
         edits.cut(link.words_end, link.end, "addresses")
-        edits.deep |= bool(_MAY_BE_MORE.search(words))
+        edits.deep |= bool(_MAY_BE_MORE.search(words)) and not words.startswith("![")
     for start, end in parsed.autolinks:
         edits.put(start, end, text[start + 1 : end - 1].removeprefix("mailto:"))
     for start, end in parsed.definitions:
         edits.cut(start, end, "addresses")
-    _by_line(parsed, edits, verbatim)
     if "](" in text:
         known = Ranges([*parsed.images, *((link.start, link.end) for link in parsed.links)])
         for match in _BROKEN.finditer(text):

@@ -90,7 +90,7 @@ def _tags(parsed: Parsed, edits: Edits, verbatim: Ranges) -> list[_Tag]:
                     break
                 at = close + 3
                 edits.cut(match.start(), at, "comments")
-                edits.deep = True
+                edits.deep |= bool(text[at : at + 200].split("\n")[0].strip())  # Markdown after it was HTML till now
             elif not verbatim.hold(match.start()):
                 tags.append(_Tag(match.start(), at, match[2].lower(), bool(match[1]), match[3], block))
     return tags

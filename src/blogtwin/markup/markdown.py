@@ -27,6 +27,7 @@ _KINDS: dict[str, Kind] = {
     "HtmlBlock": "html",
     "Table": "table",
     "FootnoteDefinition": "footnote",
+    "Rule": "rule",
 }
 _AROUND = frozenset({"BlockQuote", "List", "Item", "FootnoteDefinition"})  # blocks that hold blocks
 # What makes `$5 for x, $6` no formula and `$x^2$`, `$n$` and `$2n + 1$` ones.
@@ -119,8 +120,8 @@ def parse(text: str) -> Parsed:
     options = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_FOOTNOTES | pyromark.Options.ENABLE_MATH
     shadow = text if text.isascii() else text.encode("ascii", "blogtwin.letters").decode("ascii")
     found = Parsed(text)
-    events = pyromark.events_with_range(shadow, options=options, broken_link_callback=_slip)
-    _read(events, found)
+    slip = _slip if "][" in text else None  # asking costs a call for every bracket
+    _read(pyromark.events_with_range(shadow, options=options, broken_link_callback=slip), found)
     if "]:" in text:
         known = pyromark.reference_definitions(shadow, options=options)
         found.definitions = sorted((one["span"]["start"], one["span"]["end"]) for one in known.values())
@@ -170,66 +171,49 @@ def _letters(fault: UnicodeError) -> tuple[str, int]:
 
 def _read(events: Iterable[Any], found: Parsed) -> None:
     """Events are dictionaries of one item, {"Start": "Paragraph"} or {"Start": {"Heading": …}}, or bare words."""
-    blocks, text = found.blocks, found.text
-    depth = pictures = 0
-    opened: list[dict[str, int]] = []  # the ends of what stands before a link's first child; links hold no links
-    before: dict[str, int] = {"start": 0, "end": 0}
+    blocks = found.blocks
+    around: list[int] = []  # where the blocks end that hold the next one
+    picture = 0  # where the last picture ends: what stands in its words is no reader's
+    simple = {"InlineHtml": found.tags, "Code": found.code, "FootnoteReference": found.references}
     for event, span in events:
-        if "Text" in event:
-            before = span
+        if "Text" in event or "End" in event or event == "SoftBreak":
             continue
-        if type(event) is str:
-            if event == "Rule":
-                blocks.append(Block("rule", span["start"], span["end"], 0, depth))
-            before = span
+        start, end = span["start"], span["end"]
+        if start < picture:
             continue
-        ((said, value),) = event.items()
+        said: str
+        value: Any
+        ((said, value),) = event.items() if type(event) is dict else (("Start", event),)
         if said == "Start":
             name = value if type(value) is str else next(iter(value))
             if name in _KINDS:
+                while around and around[-1] <= start:
+                    around.pop()
                 level = int(value["Heading"]["level"][1]) if name == "Heading" else 0
-                blocks.append(Block(_KINDS[name], span["start"], span["end"], level, depth))
-                depth += name in _AROUND
+                blocks.append(Block(_KINDS[name], start, end, level, len(around)))
+                if name in _AROUND:
+                    around.append(end)
             elif name == "Image":
-                if not pictures:
-                    found.images.append((span["start"], span["end"]))
-                pictures += 1
+                found.images.append((start, end))
+                picture = end
             elif name == "Link":
-                opened.append(span)
-        elif said == "End":
-            name = value if type(value) is str else next(iter(value))
-            if name in _AROUND:
-                depth -= 1
-            elif name == "Image":
-                pictures -= 1
-            elif name == "Link" and opened and not pictures:
-                _link(found, opened.pop(), before, text)
-            elif name == "Link" and opened:
-                opened.pop()
-        elif not pictures:
-            place = span["start"], span["end"]
-            if said == "InlineHtml":
-                found.tags.append(place)
-            elif said == "Code":
-                found.code.append(place)
-            elif said == "FootnoteReference":
-                found.references.append(place)
-            elif said == "DisplayMath" or (said == "InlineMath" and _MATHEMATICAL.search(value)):
-                found.formulas.append(place)
-        before = span
+                _link(found, start, end, value["Link"])
+        elif said in simple:
+            simple[said].append((start, end))
+        elif said == "DisplayMath" or (said == "InlineMath" and _MATHEMATICAL.search(value)):
+            found.formulas.append((start, end))
 
 
-def _link(found: Parsed, span: dict[str, int], last: dict[str, int], text: str) -> None:
-    start, end = span["start"], span["end"]
-    if text[start] == "<":
+def _link(found: Parsed, start: int, end: int, said: Any) -> None:
+    text, kind = found.text, said["link_type"]
+    if kind in ("Autolink", "Email"):
         found.autolinks.append((start, end))
-        return
-    inside = last["end"] if last["start"] > start else start + 1  # nothing between the brackets: `last` stands before
-    close = text.find("]", inside, end)
-    if close < 0:
-        return
-    address = text[close + 2 : end - 1].strip().removeprefix("<") if text[close + 1 : close + 2] == "(" else ""
-    found.links.append(Link(start, end, start + 1, close, address))
+    elif kind == "Inline":
+        close = text.rfind("](", start, end)
+        found.links.append(Link(start, end, start + 1, close, said["dest_url"]))
+    else:
+        between = -1 if kind.startswith("Shortcut") else text.rfind("][", start, end)
+        found.links.append(Link(start, end, start + 1, end - 1 if between < 0 else between, said["dest_url"]))
 
 
 def _slip(broken: Any) -> tuple[str, str] | None:

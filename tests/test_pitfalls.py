@@ -33,3 +33,7 @@ def test_a_pitfall_leaves_what_its_author_wrote(expected: Path) -> None:
 def test_every_file_has_what_is_expected_of_it() -> None:
     taken = {written(expected) for expected in EXPECTED} | set(EXPECTED)
     assert not [path.name for path in (Path(__file__).parent / "pitfalls").iterdir() if path not in taken]
+
+
+def test_there_are_sixty_pitfalls_and_more() -> None:
+    assert len(EXPECTED) >= 60

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 
+_AFTER_NO_BLANK = frozenset(" .,;:!?)\n")
+
+
 class Cuts:
     """What was taken out, by a short name of what it was; the words are counted once, at the end."""
 
@@ -52,7 +55,7 @@ class Edits:
         for start, end, _, new, name, kept in sorted(self._made):
             if start < done:
                 continue
-            out.append(self.text[done:start])
+            out.append(self.text[done : start - self._blank(start, -end, new, name)])
             if name:
                 self._cuts.add(name, self.text[start:-end])
             if kept:
@@ -62,6 +65,12 @@ class Edits:
                 out.append(new)
             done = -end
         return [*pieces, ("".join([*out, self.text[done:]]), False)]
+
+    def _blank(self, start: int, end: int, new: str, name: str) -> bool:
+        """Whether the blank before a cut goes with it: what follows brings its own, or needs none."""
+        text = self.text
+        cut = bool(name) and not new and name != "addresses" and text[start - 1 : start] == " "
+        return cut and start > 1 and not text[start - 2].isspace() and text[end : end + 1] in _AFTER_NO_BLANK
 
     def text_now(self) -> str:
         """The new text, whole."""

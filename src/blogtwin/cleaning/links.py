@@ -121,7 +121,7 @@ def _contents(parsed: Parsed, edits: Edits) -> None:
             near = text[max(0, start - 200) : start]
             if said := _CONTENTS_LINE.search(near):
                 start -= len(near) - said.start()
-            edits.cut(start, block.end, "table of contents")
+            edits.put(start, block.end, "\n\n", "table of contents")
 
 
 def _is_contents(parsed: Parsed, block: Block, items: list[int], links: list[int]) -> bool:

@@ -68,16 +68,16 @@ def _without_braces(text: str, cuts: Cuts) -> str:
         if "endraw" in text[start:end] or "/*" in text[start:end]:
             shown = replaced(text[start:end], *_RAW, lambda begin, inside: inside)
             edits.put(start, end, _SHOWN.sub(r"{{\1 \2 \3}}", shown))
-    at, unclosed = 0, set[str]()
+    at, unclosed, next_close = 0, set[str](), dict.fromkeys(_CLOSING, -2)
     while begin := _OPENING.search(text, at):
         at = begin.end()
         if verbatim.hold(begin.start()) or text[begin.start() - 1 : begin.start()] == "\\":
             continue
-        close = text.find(_CLOSING[begin.group()], at, at + _FAR)
-        if close < 0 or "\n\n" in text[at:close]:
-            if begin.group() != "{#":
-                continue
-            if close < 0 or "\n#" in text[at:close]:
+        close = next_close[begin.group()]
+        if -2 <= close < at and close != -1:  # found once for all openings before it
+            close = next_close[begin.group()] = text.find(_CLOSING[begin.group()], at)
+        if not 0 <= close < at + _FAR or "\n\n" in text[at:close]:
+            if begin.group() != "{#" or not 0 <= close < at + _FAR or "\n#" in text[at:close]:
                 continue
         end = close + len(_CLOSING[begin.group()])
         at = _tag(edits, begin, close, end, unclosed)

@@ -45,6 +45,7 @@ _MARKS = {
     "del": "~~",
     "strike": "~~",
 }
+_LINE = 20_000  # characters: as far back as a line's beginning is looked for
 _QUOTE_MARK = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 _CODE = frozenset(("code", "kbd", "samp", "tt"))
 _TAG = re.compile(r"<!--|<(/?)([a-zA-Z][\w-]*+)((?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+)>", re.DOTALL)
@@ -184,7 +185,7 @@ def _lone(text: str, edits: Edits, tag: _Tag) -> None:
     if name == "br":
         new = "" if text[tag.end : tag.end + 1] == "\n" and not tag.block else "\n"
         new = f"  {new}" if text[tag.start - 1 : tag.start] not in ("\n", "") else new
-        line = text.rfind("\n", 0, tag.start) + 1
+        line = text.rfind("\n", max(0, tag.start - _LINE), tag.start) + 1
         if text[line : line + 80].lstrip().startswith("|"):
             new = " "
         elif new.endswith("\n") and _in_quote(text, tag.start):
@@ -204,7 +205,7 @@ def _lone(text: str, edits: Edits, tag: _Tag) -> None:
 
 
 def _in_quote(text: str, at: int) -> bool:
-    line = text.rfind("\n", 0, at) + 1
+    line = text.rfind("\n", max(0, at - _LINE), at) + 1
     return text[line : line + 80].lstrip().startswith(">")
 
 
@@ -231,8 +232,7 @@ def _code_span(inside: str) -> str:
 
 def _preformatted(whole: str, inside: str) -> str:
     """<pre> as a fenced block, in the language that its class or that of the <code> inside names."""
-    head = whole[: len(whole) - len(inside)] + inside[:300].lstrip()
-    opening = re.match(r"(?:<[^<>]*>\s*){1,2}", head)
+    opening = re.match(r"(?:<[^<>]*>\s*){1,2}", whole[:600])
     said = (_LANGUAGE.search(opening[0]) or _NAMED_LANGUAGE.search(opening[0])) if opening else None
     language = (
         said[1]

@@ -212,6 +212,8 @@ def _link(found: Parsed, start: int, end: int, said: Any) -> None:
         close = text.rfind("](", start, end)
         found.links.append(Link(start, end, start + 1, close, said["dest_url"]))
     else:
+        if kind == "Collapsed" and text.startswith("[]", end):  # pyromark's range leaves them out
+            end += 2
         between = -1 if kind.startswith("Shortcut") else text.rfind("][", start, end)
         found.links.append(Link(start, end, start + 1, end - 1 if between < 0 else between, said["dest_url"]))
 

@@ -1,20 +1,29 @@
 """Posts that say the same thing, and which one of them stays.
 
-In: posts and the shingles of their texts. Out: how alike each pair is, and the posts to leave out. MinHash finds the pairs that
-may be alike (Broder, 1997, On the resemblance and containment of documents); their true Jaccard likeness decides.
+In: cards and signatures of posts. Out: how alike each pair is, and the posts to leave out. MinHash finds the pairs that may be
+alike (Broder, 1997, On the resemblance and containment of documents); their true Jaccard likeness decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from blogtwin.records import Post
-from blogtwin.words import jaccard, normalised
+import numpy as np
 
-Likeness = dict[tuple[int, int], float]  # places of two posts, the lower first → 0 to 1
+from blogtwin.dataset.cards import Card
+from blogtwin.dataset.sketches import PERMUTATIONS
 
-_PERMUTATIONS = 128
+Pair = tuple[int, int]  # places of two posts, the lower first
+Likeness = dict[Pair, float]  # 0 to 1
+Signatures = np.ndarray[tuple[int, int], np.dtype[np.uint16]]  # shape (posts, PERMUTATIONS)
+
+# In a bucket of more, each is compared with the first few and with its neighbour alone: a thousand versions of one text are tied
+# together by a few thousand comparisons, not by half a million.
+_SMALL = 32
+_FIRST_FEW = 8
+_AT_A_TIME = 16384  # pairs whose signatures are compared in one go: 4 MB
 
 
 @dataclass(frozen=True)
@@ -27,62 +36,95 @@ class Duplicate:
     why: str
 
 
-def likenesses(shingles: Sequence[frozenset[str]], at_least: float) -> Likeness:
-    """Every pair whose Jaccard likeness is `at_least` this (0 to 1, exclusive of 0). The order of posts does not matter."""
-    from datasketch import MinHash, MinHashLSH
+def by_rank(cards: Sequence[Card]) -> list[int]:
+    """Places of the posts, the one to keep first: the newer, for it is the author's last word; else the longer."""
+    return sorted(range(len(cards)), key=lambda place: _rank(cards[place]), reverse=True)
 
-    # Candidates are looked for below the bound, because MinHash is an estimate and a missed pair would stand on both sides.
-    index = MinHashLSH(threshold=max(0.1, at_least * 0.8), num_perm=_PERMUTATIONS)
-    found: Likeness = {}
-    for place, one in enumerate(shingles):
-        if not one:
-            continue
-        sketch = MinHash(num_perm=_PERMUTATIONS, seed=1)
-        sketch.update_batch([shingle.encode() for shingle in sorted(one)])
-        for other in index.query(sketch):
-            likeness = jaccard(one, shingles[other])
-            if likeness >= at_least:
-                found[other, place] = likeness
-        index.insert(place, sketch)
+
+def exact_copies(cards: Sequence[Card]) -> list[Duplicate]:
+    """Posts whose words are those of one that ranks higher."""
+    first: dict[int, int] = {}
+    out: list[Duplicate] = []
+    for place in by_rank(cards):
+        same = first.setdefault(cards[place].text, place)
+        if same != place:
+            out.append(Duplicate(place, same, 1.0, _why(cards[same], cards[place])))
+    return sorted(out, key=lambda one: one.place)
+
+
+def likenesses(
+    signatures: Signatures, at_least: float, compare: Callable[[Iterable[Pair]], Iterable[float]]
+) -> Likeness:
+    """Every pair whose Jaccard likeness is `at_least` this (0 to 1, exclusive of 0).
+
+    signatures: in the order of rank, best first. compare: the true likeness of each pair, in order.
+    """
+    likely = sorted(_candidates(signatures, at_least))
+    return {pair: likeness for pair, likeness in zip(likely, compare(likely), strict=True) if likeness >= at_least}
+
+
+def _candidates(signatures: Signatures, at_least: float) -> set[Pair]:
+    """Pairs that share a band and whose estimated likeness is no more than four standard errors below the bound."""
+    from datasketch import MinHashLSH
+
+    # Looked for below the bound, because MinHash is an estimate and a missed pair would stand on both sides of the split.
+    bands = MinHashLSH(threshold=max(0.1, at_least * 0.8), num_perm=PERMUTATIONS)
+    least = at_least - 4 * math.sqrt(at_least * (1 - at_least) / PERMUTATIONS)
+    found: set[Pair] = set()
+    for start, end in bands.hashranges:
+        pairs = np.fromiter((place for pair in _in_one_bucket(signatures[:, start:end]) for place in pair), np.int64)
+        pairs = pairs.reshape(-1, 2)
+        for first in range(0, len(pairs), _AT_A_TIME):
+            some = pairs[first : first + _AT_A_TIME]
+            equal = (signatures[some[:, 0]] == signatures[some[:, 1]]).mean(axis=1)
+            found.update((int(one), int(other)) for one, other in some[equal >= least])
     return found
 
 
-def duplicates(posts: Sequence[Post], pairs: Mapping[tuple[int, int], float], threshold: float) -> list[Duplicate]:
-    """The posts to leave out so that no two are exact copies or alike by `threshold`.
+def _in_one_bucket(band: Signatures) -> Iterator[Pair]:
+    """Places of rows that are equal, in pairs."""
+    keys = np.zeros(len(band), np.uint64)
+    for column in band.T:
+        keys = keys * np.uint64(0x9E3779B97F4A7C15) + column + np.uint64(1)
+    order = np.argsort(keys, kind="stable")
+    ends = np.flatnonzero(np.diff(keys[order], append=keys[order[-1:]] + np.uint64(1))) + 1
+    starts = np.concatenate(([0], ends[:-1])).astype(np.int64)
+    for start, end in zip(starts[ends - starts > 1].tolist(), ends[ends - starts > 1].tolist(), strict=True):
+        bucket = order[start:end].tolist()
+        for number, place in enumerate(bucket):
+            others = (
+                bucket[:number] if len(bucket) <= _SMALL else {*bucket[: min(number, _FIRST_FEW)], bucket[number - 1]}
+            )
+            yield from ((other, place) for other in others if other < place)
+
+
+def duplicates(cards: Sequence[Card], pairs: Mapping[Pair, float], threshold: float) -> list[Duplicate]:
+    """The posts to leave out so that no two that were compared are alike by `threshold`.
 
     The newer of two stays, for it is the author's last word on the matter; of two without a date that means anything (the
     file system's own does not: it is the day of the copy), or of the same day, the longer.
     """
-    order = sorted(range(len(posts)), key=lambda place: _rank(posts[place]), reverse=True)
-    kept: list[int] = []
-    by_text: dict[str, int] = {}
-    out: list[Duplicate] = []
-    for place in order:
-        same = by_text.get(normalised(posts[place].text))
-        if same is not None:
-            out.append(Duplicate(place, same, 1.0, _why(posts[same], posts[place])))
-            continue
-        alike = [(pairs.get((min(place, one), max(place, one)), 0.0), one) for one in kept]
-        likeness, nearest = max(alike, default=(0.0, -1))
+    near: dict[int, list[tuple[float, int]]] = {}
+    for (one, other), likeness in pairs.items():
         if likeness >= threshold:
-            out.append(Duplicate(place, nearest, likeness, _why(posts[nearest], posts[place])))
-            continue
-        kept.append(place)
-        by_text[normalised(posts[place].text)] = place
+            near.setdefault(one, []).append((likeness, other))
+            near.setdefault(other, []).append((likeness, one))
+    kept: set[int] = set()
+    out: list[Duplicate] = []
+    for place in sorted(near, key=lambda place: _rank(cards[place]), reverse=True):
+        likeness, nearest = max((one for one in near[place] if one[1] in kept), default=(0.0, -1))
+        if nearest < 0:
+            kept.add(place)
+        else:
+            out.append(Duplicate(place, nearest, likeness, _why(cards[nearest], cards[place])))
     return sorted(out, key=lambda one: one.place)
 
 
-def _date(post: Post) -> str:
-    if post.created_at is None or post.created_from == "file system":
-        return ""
-    return post.created_at.date().isoformat()
+def _rank(card: Card) -> tuple[str, int, str]:
+    return card.day, card.words, card.path
 
 
-def _rank(post: Post) -> tuple[str, int, str]:
-    return _date(post), post.word_count, post.path
-
-
-def _why(kept: Post, dropped: Post) -> str:
-    if _date(kept) != _date(dropped):
+def _why(kept: Card, dropped: Card) -> str:
+    if kept.day != dropped.day:
         return "the newer one is kept"
-    return "the longer one is kept" if kept.word_count != dropped.word_count else "one of them is kept"
+    return "the longer one is kept" if kept.words != dropped.words else "one of them is kept"

@@ -133,11 +133,11 @@ def _pieces(parts: list[Piece], notes: Footnotes, make: _Maker, room: Room) -> I
         if part.opens:
             yield make("opening" if not part.ends else "topic", text)
         elif part.before is not None:
-            before = notes.left_out_of(_tail(part.before, room.context))
-            task: Task = "ending" if part.ends else "continuation"
-            example = make(task, text, before)
-            if example.output != text and not room.fits(example.instruction, example.input, example.output):
-                example = make(task, text, "")  # the quotations take the place of what came before
+            for context in (room.context, room.context // 4):  # less where notes or quotations take the room
+                before = notes.left_out_of(_tail(part.before, context))
+                example = make("ending" if part.ends else "continuation", text, before)
+                if room.fits(example.instruction, example.input, example.output):
+                    break
             yield example
 
 

@@ -7,16 +7,25 @@ same side: a twin that has read one would otherwise be examined on what it knows
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
+from blogtwin.dataset.cards import Card
 from blogtwin.errors import NothingUsable
-from blogtwin.records import Post, content_id
+from blogtwin.records import content_id
 
 _LANGUAGE = re.compile(r"\.([a-z]{2,3}(?:-[A-Za-z]{2,4})?)$")
+# Folders that hold one language of a blog. ISO 639-1, without those that are words: "no", "is", "so", "to", "my".
+_CODES = (
+    "af ar az be bg bn bs ca cs cy da de el en eo es et eu fa fi fr ga gl gu he hi hr hu hy id it ja ka kk km kn ko ku ky lb lt "
+    "lv mk ml mn mr ms mt nb ne nl nn pa pl ps pt ro ru sa sk sl sq sr sv sw ta te tg th tl tr tt ug uk ur uz vi yi zh zu"
+)
+_LANGUAGE_FOLDER = re.compile(rf"(?:{'|'.join(_CODES.split())})(?:[-_](?:[a-z]{{2}}|hans|hant))?", re.IGNORECASE)
+_SHARED_LINES = 3  # of code, and half of the lines that are known: translated text shares nothing else
 
 
-def held_out(posts: Sequence[Post], alike: Iterable[tuple[int, int]], share: float, seed: int) -> set[str]:
+def held_out(posts: Sequence[Card], alike: Iterable[tuple[int, int]], share: float, seed: int) -> set[str]:
     """The ids of the posts for validation: about 1 - `share` of them, at least one, and never all.
 
     posts: in any order. alike: pairs of places in it. share: of posts to train on, 0 to 1.
@@ -36,7 +45,7 @@ def held_out(posts: Sequence[Post], alike: Iterable[tuple[int, int]], share: flo
         )
     order = sorted(groups, key=lambda group: min(content_id(str(seed), post.path) for post in group))
     wanted = min(max(1, round(len(posts) * (1 - share))), len(posts) - 1)
-    chosen: list[Post] = []
+    chosen: list[Card] = []
     for group in order:
         if len(chosen) + len(group) <= wanted:
             chosen += group
@@ -45,7 +54,7 @@ def held_out(posts: Sequence[Post], alike: Iterable[tuple[int, int]], share: flo
     return {post.id for post in chosen}
 
 
-def _groups(posts: Sequence[Post], alike: Iterable[tuple[int, int]]) -> list[list[Post]]:
+def _groups(posts: Sequence[Card], alike: Iterable[tuple[int, int]]) -> list[list[Card]]:
     parent = list(range(len(posts)))
 
     def root(place: int) -> int:
@@ -55,20 +64,35 @@ def _groups(posts: Sequence[Post], alike: Iterable[tuple[int, int]]) -> list[lis
 
     for one, other in [*alike, *_translations(posts)]:
         parent[root(one)] = root(other)
-    groups: dict[int, list[Post]] = {}
+    groups: dict[int, list[Card]] = {}
     for place, post in enumerate(posts):
         groups.setdefault(root(place), []).append(post)
     return list(groups.values())
 
 
-def _translations(posts: Sequence[Post]) -> list[tuple[int, int]]:
-    """Pairs like cups.md and cups.ja.md: static site generators name a post's languages so."""
+def _translations(posts: Sequence[Card]) -> Iterator[tuple[int, int]]:
+    """Pairs that are one post in two languages: by their names, or by their day and their code."""
     first: dict[str, int] = {}
-    pairs: list[tuple[int, int]] = []
+    by_day: dict[str, list[int]] = {}
     for place, post in enumerate(posts):
-        path = PurePosixPath(post.path)
-        name = str(path.with_name(_LANGUAGE.sub("", path.stem) or path.stem))
-        if name in first:
-            pairs.append((first[name], place))
-        first.setdefault(name, place)
-    return pairs
+        original = first.setdefault(_without_language(post.path), place)
+        if original != place:
+            yield original, place
+        if post.day and len(post.code) >= _SHARED_LINES:
+            by_day.setdefault(post.day, []).append(place)
+    for places in by_day.values():
+        first_with: dict[int, int] = {}
+        for place in places:
+            others = Counter(first_with[line] for line in posts[place].code if line in first_with)
+            for other, shared in others.items():
+                if shared >= max(_SHARED_LINES, min(len(posts[place].code), len(posts[other].code)) / 2):
+                    yield other, place
+            for line in posts[place].code:
+                first_with.setdefault(line, place)
+
+
+def _without_language(name: str) -> str:
+    """cups.md for cups.md and cups.ja.md, posts/cups.md for ja/posts/cups.md: generators name a post's languages so."""
+    path = PurePosixPath(name)
+    folders = [folder for folder in path.parts[:-1] if not _LANGUAGE_FOLDER.fullmatch(folder)]
+    return "/".join([*folders, _LANGUAGE.sub("", path.stem) or path.stem])

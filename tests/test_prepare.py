@@ -14,14 +14,15 @@ import pytest
 
 from blogtwin import jsonl
 from blogtwin.config import load_settings
-from blogtwin.dataset.dedupe import duplicates, likenesses
+from blogtwin.dataset.cards import Card
 from blogtwin.dataset.split import held_out
 from blogtwin.errors import BrokenRecord, InputError, NothingUsable
+from blogtwin.jsonl import Line
 from blogtwin.progress import Silent
 from blogtwin.records import Example, Post, content_id
 from blogtwin.stages import ingest, prepare
 from blogtwin.stages.result import StageResult
-from blogtwin.words import count_words, shingles
+from blogtwin.words import count_words
 from blogtwin.workspace import Workspace
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "blog"
@@ -43,6 +44,10 @@ def post(path: str, text: str, **fields: object) -> Post:
         "word_count": count_words(text), "created_at": None, "created_from": None,
     }  # fmt: skip
     return Post.model_validate(given | fields)
+
+
+def card(path: str, day: str = "", **fields: object) -> Card:
+    return Card(content_id(path), path, Line(1, 0, 0), day, 100, 100, **fields)  # type: ignore[arg-type]
 
 
 def run(folder: Path, posts: list[Post], **data: object) -> tuple[StageResult, list[Example], list[Example]]:
@@ -100,26 +105,14 @@ def test_no_post_and_nothing_like_it_stands_on_both_sides(tmp_path: Path) -> Non
 
 
 def test_the_split_does_not_depend_on_the_order_and_hardly_on_one_post_more() -> None:
-    posts = [post(f"{number}.md", words(number, 20)) for number in range(50)]
+    posts = [card(f"{number}.md") for number in range(50)]
     chosen = held_out(posts, [], 0.8, 7)
     assert len(chosen) == 10
     assert held_out(posts[::-1], [], 0.8, 7) == chosen
     assert held_out(posts, [], 0.8, 8) != chosen
-    assert len(held_out([*posts, post("new.md", words(99))], [], 0.8, 7) - chosen) <= 1
+    assert len(held_out([*posts, card("new.md")], [], 0.8, 7) - chosen) <= 1
     assert len(held_out(posts[:2], [], 0.999, 7)) == 1
     assert len(held_out(posts[:2], [], 0.001, 7)) == 1
-
-
-def test_near_duplicates_are_found_by_their_true_likeness_in_japanese_too() -> None:
-    clock = "時計を直すのに三日かかりました。小さな髪の毛ほどの曲がりが、すべての原因だったのです。" * 2
-    texts = [words(1, 200), words(1, 200).replace("b", "p", 3), words(2, 200), clock, clock + "おわり。"]
-    pairs = likenesses([shingles(text) for text in texts], 0.5)
-    assert sorted(pairs) == [(0, 1), (3, 4)]
-    assert all(0.5 <= likeness < 1 for likeness in pairs.values())
-    posts = [post(f"{number}.md", text) for number, text in enumerate(texts)]
-    assert [one.place for one in duplicates(posts, pairs, 0.5)] == [0, 3] or [
-        one.place for one in duplicates(posts, pairs, 0.5)
-    ] == [1, 3]
 
 
 @pytest.mark.parametrize(

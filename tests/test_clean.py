@@ -12,7 +12,7 @@ from blogtwin.cleaning.clean import clean
 @pytest.mark.parametrize(
     ("written", "left"),
     [
-        ("A <!-- note\nto self --> b.", "A  b."),
+        ("A <!-- note\nto self --> b.", "A b."),
         ("One.\n\n![a [b] c](/x (1).png \"t\")\n\nTwo.", "One.\n\nTwo."),
         ("One.\n\n[![alt](a.png)](b.html)\n\nTwo.", "One.\n\nTwo."),
         ("See [this page][p] and [p], not [q].\n\n[p]: http://x.org \"T\"", "See this page and p, not [q]."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 _AFTER_NO_BLANK = frozenset(" .,;:!?)\n")
 
 

@@ -10,7 +10,10 @@ import re
 from blogtwin.cleaning.edits import Cuts
 
 _MARKS = r"[\s>*_#~|\-–—•←→«»👉📧☕]*"
-_PLACES = r"(?:hacker ?news|hn|reddit|lobste\.?rs|twitter|x|mastodon|bluesky|dev\.to|github|facebook|linkedin|instagram|medium|youtube|threads)"
+_PLACES = (
+    r"(?:hacker ?news|hn|reddit|lobste\.?rs|twitter|x|mastodon|bluesky|dev\.to|github|facebook|linkedin|instagram|medium|"
+    r"youtube|threads)"
+)
 _LETTERS = r"(?:newsletter|feed|rss|atom|e-?mail|updates|mailing list|channel|blog|posts|inbox)"
 _LIKED = r"(?:if you (?:liked|enjoyed) this[^.!?\n]{0,80}[,.!?]? )?(?:please |you can |consider )?"
 _SUBSCRIBE = re.compile(
@@ -35,14 +38,16 @@ _NEIGHBOUR = re.compile(
     r"(?:back to (?:top|home|the (?:blog|index|top))|read more|all posts)[\s→»>.]*$)",
     re.IGNORECASE,
 )
+_HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]|$)", re.MULTILINE)
 _MOST = 45  # words: a longer paragraph says something
 
 
 def without_ending(text: str, cuts: Cuts) -> str:
-    """`text`, whose end is no code, without what is no part of the post; a text that is nothing else is left whole."""
+    """`text`, whose end is no code, without what is no part of the post."""
     for _ in range(12):
         text = text.rstrip()
-        if found := _headings(text):
+        found = _headings(text)
+        if found < len(text):
             cuts.add("headings of nothing", text[found:])
             text = text[:found]
             continue
@@ -56,12 +61,15 @@ def without_ending(text: str, cuts: Cuts) -> str:
 
 
 def _headings(text: str) -> int:
-    """Where the headings begin that stand last in `text`; 0 where something stands under the last one."""
-    line = text.rfind("\n") + 1
-    start = 0
-    while line > 0 and re.match(r" {0,3}#{1,6}(?:[ \t]|$)", text[line : line + 8]):
-        start = line
-        line = text.rfind("\n", 0, len(text[:line].rstrip())) + 1
+    """Where the headings begin that stand last in `text`; its length where something stands under the last one."""
+    start = end = len(text)
+    while end > 0:
+        line = text.rfind("\n", 0, end) + 1
+        if not _HEADING.match(text, line):
+            break
+        start = end = line
+        while end > 0 and text[end - 1].isspace():
+            end -= 1
     return start
 
 

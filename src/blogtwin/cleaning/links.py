@@ -22,14 +22,15 @@ _CONTENTS_LINE = re.compile(
     re.IGNORECASE,
 )
 _TOC_MARKS = ("[toc", "[TOC", "[_toc", "[_TOC", "[[toc", "{toc}", "{TOC}", "[TableOf", "[Toc")
-_ADDRESS_LINE = re.compile(r"\n[ \t]*<?https?://[^\s<>]+>?[ \t]*(?=\n|\Z)")
+_ADDRESS_LINE = re.compile(r"\n[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?<?https?://[^\s<>]+>?[ \t]*(?=\n|\Z)")
 _DEFINITION = re.compile(
     r"\n {0,3}\[(?!\^)[^\]\n]{1,999}\]:[ \t]*\S+[ \t]*(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\))?[ \t]*(?=\n|\Z)"
 )
 _ABBREVIATION = re.compile(r"\n {0,3}\*\[[^\]\n]+\]:.*")
-# What an author meant to be a link though its address has blanks.
+# What an author meant to be a link though its address has blanks or one bracket too many.
 _BROKEN = re.compile(
-    r"(!?)\[((?:[^\[\]\n]|\[[^\[\]\n]{0,200}\]){0,300})\]\((?:https?:|[/.#])[^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)"
+    r"(!?)\[((?:[^\[\]]|\[[^\[\]\n]{0,200}\]){0,300})\]"
+    r"\((?:https?:|[/.#])(?:[^()\n]*(?:\([^()\n]*\)[^()\n]*)*|[^()\s]*\([^()\s]*)\)"
 )
 # Words that mean more without the link around them.
 _MAY_BE_MORE = re.compile(
@@ -62,7 +63,12 @@ def edit_links(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
     if "](" in text:
         known = Ranges([*parsed.images, *((link.start, link.end) for link in parsed.links)])
         for match in _BROKEN.finditer(text):
-            if not known.hold(match.start()) and not known.hold(match.end() - 1) and not verbatim.hold(match.start()):
+            if (
+                "\n\n" not in match[2]
+                and not known.hold(match.start())
+                and not known.hold(match.end() - 1)
+                and not verbatim.hold(match.start())
+            ):
                 edits.put(
                     match.start(), match.end(), "" if match[1] else match[2], "images" if match[1] else "addresses"
                 )

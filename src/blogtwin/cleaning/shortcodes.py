@@ -74,7 +74,7 @@ def _without_braces(text: str, cuts: Cuts) -> str:
         if verbatim.hold(begin.start()) or text[begin.start() - 1 : begin.start()] == "\\":
             continue
         close = next_close[begin.group()]
-        if -2 <= close < at and close != -1:  # found once for all openings before it
+        if close != -1 and close < at:  # found once for all the openings before it
             close = next_close[begin.group()] = text.find(_CLOSING[begin.group()], at)
         if not 0 <= close < at + _FAR or "\n\n" in text[at:close]:
             if begin.group() != "{#" or not 0 <= close < at + _FAR or "\n#" in text[at:close]:

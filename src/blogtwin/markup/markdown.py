@@ -29,6 +29,7 @@ _KINDS: dict[str, Kind] = {
     "FootnoteDefinition": "footnote",
     "Rule": "rule",
 }
+_DEEPEST = 100  # blocks in blocks: what stands deeper was not written by hand, and is not told of
 _AROUND = frozenset({"BlockQuote", "List", "Item", "FootnoteDefinition"})  # blocks that hold blocks
 # What makes `$5 for x, $6` no formula and `$x^2$`, `$n$` and `$2n + 1$` ones.
 _MATHEMATICAL = re.compile(r"[\\^_{=<>]|^\W*[a-zA-Z](?:[\s()+*/,'-]*[a-zA-Z0-9]?)?$|[0-9a-zA-Z)] ?[-+*/] ?[a-zA-Z(]")
@@ -189,6 +190,8 @@ def _read(events: Iterable[Any], found: Parsed) -> None:
             if name in _KINDS:
                 while around and around[-1] <= start:
                     around.pop()
+                if len(around) > _DEEPEST:
+                    continue
                 level = int(value["Heading"]["level"][1]) if name == "Heading" else 0
                 blocks.append(Block(_KINDS[name], start, end, level, len(around)))
                 if name in _AROUND:

@@ -13,7 +13,7 @@ import pytest
 from blogtwin import __version__, atomic
 from blogtwin.cli.app import main
 from blogtwin.config import Settings, load_settings
-from blogtwin.training.models import KNOWN
+from blogtwin.training.table import KNOWN
 
 POST = "---\ntitle: {0}\ndate: 2024-01-01\n---\n" + "{0} is what I think about when the {0} tide is out. " * 30
 CHECKOUT = Path(__file__).parent.parent

@@ -269,7 +269,7 @@ def test_an_ollama_that_refuses_leaves_no_trace(project: Workspace) -> None:
 
 def test_a_folder_that_is_no_adapter_is_said_so(project: Workspace, tmp_path: Path) -> None:
     settings = _settings(runtime="llama-cpp")
-    with pytest.raises(InputError, match=r"twin\.json"):
+    with pytest.raises(ModelError, match=r"twin\.json"):
         deploy.run(settings, replace(project, model=tmp_path / "nothing"), Silent())
     (project.model / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
     with pytest.raises(ModelError, match=r"chat_template\.jinja"):

@@ -220,7 +220,7 @@ def test_a_cut_off_adapter_or_base_is_named(tiny_adapter: Path, tiny_base: Path,
     write_card(adapter, tiny_base, base_path="nobody/nothing")
     with pytest.raises(ModelError, match="nobody/nothing"):
         merge(adapter, tmp_path / "merged")
-    with pytest.raises(InputError, match=r"twin\.json"):
+    with pytest.raises(ModelError, match=r"twin\.json"):
         merge(tmp_path / "nowhere", tmp_path / "merged")
 
 

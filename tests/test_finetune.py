@@ -22,7 +22,7 @@ from blogtwin.records import AdapterCard, Example
 from blogtwin.stages import finetune
 from blogtwin.training import adapter, hardware, precision, starter
 from blogtwin.training.checkpoints import Checkpoints
-from blogtwin.training.hardware import detect
+from blogtwin.training.hardware import detect_hardware_platform as detect
 from blogtwin.training.schedule import Schedule
 from blogtwin.workspace import Workspace
 
@@ -249,7 +249,7 @@ def test_a_large_base_is_trained_in_bfloat16_with_less_memory_and_goes_on_to_the
     tiny_base: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "_LARGE", 1000)
-    monkeypatch.setattr(hardware, "detect", lambda: replace(detect(), bf16=True, memory=400_000))
+    monkeypatch.setattr(hardware, "detect_hardware_platform", lambda: replace(detect(), bf16=True, memory=400_000))
     progress = Silent()
     result = finetune.run(settings(tiny_base), workspace, progress)
     wanted = files(workspace.model)
@@ -360,7 +360,7 @@ def test_an_adapter_folder_that_was_cut_off_says_so(tiny_adapter: Path, tmp_path
 
 
 def test_the_machine_is_described_without_loading_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = "import sys; from blogtwin.training import hardware; hardware.detect(); print('torch' in sys.modules)"
+    script = "import sys; from blogtwin.training import hardware; hardware.detect_hardware_platform(); print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
     monkeypatch.setenv("PATH", str(tmp_path))
     here = detect()

@@ -14,7 +14,7 @@ from blogtwin import __version__
 from blogtwin.config import Settings
 from blogtwin.runtimes.choose import all_runtimes
 from blogtwin.training.choose import backends
-from blogtwin.training.hardware import detect
+from blogtwin.training.hardware import detect_hardware_platform
 from blogtwin.workspace import home
 
 # What a 1B base costs here: its weights to train on and to merge, the GGUF, and room for checkpoints.
@@ -33,10 +33,11 @@ class Finding:
 
 def diagnose(settings: Settings) -> list[Finding]:
     """Everything a twin needs, in the order the pipeline needs it."""
-    hardware = detect()
+    hardware = detect_hardware_platform()
     found = [
         Finding("blogtwin", None, f"{__version__}, Python {platform.python_version()}"),
-        Finding("platform", None, f"{platform.system()} {platform.machine()}; trains on: {hardware.device}"),
+        Finding("system", None, f"{platform.system()} {platform.machine()}"),
+        Finding("platform", None, f"{hardware.platform}: {hardware.reason}"),
         Finding(
             "memory",
             hardware.memory >= _MEMORY_BYTES or not hardware.memory,

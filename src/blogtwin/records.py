@@ -128,6 +128,7 @@ class AdapterCard(Record):
 
     base_model: str  # as the user named it
     base_path: str  # the Hugging Face folder (a relative one lies in the adapter folder) or repository it came from
+    base_revision: str | None = None  # the commit of that repository; None: the base was a folder
     base_hash: str
     method: Literal["sft", "dpo", "kto"]
     template: str  # the name in chat_template.py; the Jinja itself is beside this file as chat_template.jinja
@@ -137,8 +138,9 @@ class AdapterCard(Record):
     settings_hash: str
     examples: int
     best_step: int
-    best_loss: float  # nats a token on the validation answers
+    best_loss: float  # on the validation answers: nats a token for sft, the method's own loss for the others
     versions: dict[str, str]
+    parent: str | None = None  # sha256 of the weights of the adapter that training went on from
 
 
 class Artifact(Record):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from blogtwin import atomic
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.errors import ModelError
-from blogtwin.export.adapter import Adapter, read_adapter
+from blogtwin.export.adapter import Changes, read_changes
 from blogtwin.export.checkpoint import Checkpoint, read_json, write_float16
 from blogtwin.progress import Progress, Silent
 
@@ -34,7 +34,7 @@ def merge(adapter: Path, into: Path, progress: Progress | None = None, offline: 
     offline: a base that is not on this machine may not be downloaded.
     Raises InputError, ModelError (an adapter or base that cannot be merged), OutputError (a full disk).
     """
-    parts = read_adapter(adapter, offline)
+    parts = read_changes(adapter, offline, progress)
     config = _config(parts.base)
     base = Checkpoint(parts.base)
     _check_fit(parts, base)
@@ -47,7 +47,7 @@ def merge(adapter: Path, into: Path, progress: Progress | None = None, offline: 
     return into
 
 
-def _merged(adapter: Adapter, base: Checkpoint, advance: Any) -> Iterator[np.ndarray]:
+def _merged(adapter: Changes, base: Checkpoint, advance: Any) -> Iterator[np.ndarray]:
     import torch
 
     for name in base.shapes:
@@ -65,7 +65,7 @@ def _merged(adapter: Adapter, base: Checkpoint, advance: Any) -> Iterator[np.nda
             advance(block.numel())
 
 
-def _check_fit(adapter: Adapter, base: Checkpoint) -> None:
+def _check_fit(adapter: Changes, base: Checkpoint) -> None:
     for name, (a, b) in adapter.factors.items():
         there = base.shapes.get(name)
         if there != (b.shape[0], a.shape[1]):
@@ -87,7 +87,7 @@ def _config(base: Path) -> dict[str, Any]:
     return config | {"dtype": "float16"}
 
 
-def _copy_tokenizer(adapter: Path, parts: Adapter, folder: Path) -> None:
+def _copy_tokenizer(adapter: Path, parts: Changes, folder: Path) -> None:
     source = adapter if (adapter / "tokenizer.json").is_file() else parts.base
     for name in _TOKENIZER_FILES:
         if (source / name).is_file():

@@ -15,10 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from blogtwin import atomic
+from blogtwin.adapter_folder import read_card
 from blogtwin.chat_template import TEMPLATES, ChatTemplate
 from blogtwin.config import DeploymentSettings, Settings
 from blogtwin.errors import ModelError, ProofFailed, RuntimeUnavailable
-from blogtwin.export.adapter import read_card
 from blogtwin.export.checkpoint import read_json
 from blogtwin.export.gguf import write_gguf
 from blogtwin.export.merge import merge

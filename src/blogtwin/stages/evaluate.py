@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from blogtwin import atomic
+from blogtwin.adapter_folder import find_base, read_card
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.config import Settings
 from blogtwin.errors import InputError, NothingUsable
@@ -21,18 +22,17 @@ from blogtwin.evaluation.perplexity import HeldOut, Losses, answer_losses
 from blogtwin.evaluation.report import Counts, PostLoss, Report, Sample, clipped
 from blogtwin.evaluation.voice import voice_score
 from blogtwin.evaluation.words import cut, words
-from blogtwin.export.adapter import base_folder, read_card
 from blogtwin.manifest import Plan
 from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard, Deployment, Example, Sampling
+from blogtwin.safetensors_file import check_safetensors
 from blogtwin.stages.answers import seed_of
 from blogtwin.stages.result import StageResult
 from blogtwin.stages.side_by_side import Question, questions, side_by_side
 from blogtwin.training import examples as training_examples
-from blogtwin.training.hardware import detect
+from blogtwin.training.hardware import detect_hardware_platform
 from blogtwin.training.precision import Precision
 from blogtwin.training.rows import tokenized
-from blogtwin.training.safetensors_file import check_safetensors
 from blogtwin.training.tokenizer import load as load_tokenizer
 from blogtwin.workspace import Workspace, deployment, find_deployment, manifest_beside
 
@@ -123,7 +123,7 @@ def _losses(
 ) -> tuple[Losses, int, int]:
     """Losses of base and twin, and how many answers were shortened and how many examples left out."""
     adapter = Path(twin.adapter)
-    base = base_folder(adapter, card)
+    base = find_base(adapter, card, settings.machine.offline, progress)
     tokenizer = load_tokenizer(adapter)
     answers: list[HeldOut] = []
     shortened = left_out = 0
@@ -140,7 +140,7 @@ def _losses(
             "train with a larger training.max_length, or shorten the instructions",
         )
     parameters = sum(check_safetensors(path) for path in sorted(base.glob("*.safetensors")))
-    bf16 = Precision.choose(parameters, detect()).bf16
+    bf16 = Precision.choose(parameters, detect_hardware_platform()).bf16
     return answer_losses(base, adapter, answers, bf16, settings.machine.threads, progress), shortened, left_out
 
 

@@ -41,7 +41,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     todo = plan(settings, workspace)
     training, remarks = effective(settings)
     train, validation, held_out = _examples(workspace)
-    found = hardware.detect()
+    found = hardware.detect_hardware_platform()
     backend = choose(found)
     with atomic.writing_to(workspace.model):
         workspace.model.mkdir(parents=True, exist_ok=True)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blogtwin import __version__, atomic, defaults
+from blogtwin.adapter_folder import find_base
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.config import EvaluationSettings, Settings
 from blogtwin.errors import ConfigError, RuntimeUnavailable
-from blogtwin.export.adapter import base_folder
 from blogtwin.export.gguf import write_gguf
 from blogtwin.manifest import hash_file
 from blogtwin.progress import Progress
@@ -88,7 +88,8 @@ def side_by_side(
     twin_answers = ask(f"{twin.artifact.gguf_sha256} {served}", "Answers of the twin", twin.name)
     base = f"{card.base_hash} {twin.artifact.quantization} {served}"
     if answers.missing(base, prompts, sampling):
-        with _base_in_service(runtime, twin, card, workspace.report.parent / ".base-model", progress) as name:
+        weights = find_base(Path(twin.adapter), card, settings.machine.offline, progress)
+        with _base_in_service(runtime, twin, card, weights, workspace.report.parent / ".base-model", progress) as name:
             base_answers = ask(base, "Answers of its base", name)
     else:
         base_answers = ask(base, "Answers of its base", "")
@@ -98,11 +99,11 @@ def side_by_side(
 
 @contextlib.contextmanager
 def _base_in_service(
-    runtime: Runtime, twin: Deployment, card: AdapterCard, folder: Path, progress: Progress
+    runtime: Runtime, twin: Deployment, card: AdapterCard, base: Path, folder: Path, progress: Progress
 ) -> Iterator[str]:
     """The base model under a name of its own, exported as the twin was; what a killed run left is removed first.
 
-    folder: where its files stand while it is needed.
+    base: its weights. folder: where its files stand while it is needed.
     """
     family = twin.name.partition(":")[0]
     for stale in runtime.names():
@@ -110,7 +111,7 @@ def _base_in_service(
             runtime.remove(stale)
     name = None
     try:
-        source = _base_with_our_template(Path(twin.adapter), card, folder)
+        source = _base_with_our_template(base, Path(twin.adapter), card, folder)
         gguf = write_gguf(source, folder / "base.gguf", twin.artifact.quantization, "base", progress)
         digest = hash_file(gguf)
         name = f"{family}:base-{digest[:8]}"
@@ -124,9 +125,8 @@ def _base_in_service(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _base_with_our_template(adapter: Path, card: AdapterCard, into: Path) -> Path:
+def _base_with_our_template(base: Path, adapter: Path, card: AdapterCard, into: Path) -> Path:
     """The base's weights with the tokenizer and the chat template that the twin was trained with."""
-    base = base_folder(adapter, card)
     wanted = {path.name: path for ending in ("json", "safetensors") for path in base.glob(f"*.{ending}")}
     wanted |= {path.name: path for path in adapter.glob("tokenizer*.json")}
     shutil.rmtree(into, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""The base models that blogtwin knows by name, and the way from a name, a repository or a folder to a checked base.
+"""What stands after --base-model, a name, a repository or a folder, becomes a checked base.
 
-In: what the user wrote after --base-model. Out: a Base, of which every file that training and deployment need is there.
+In: what the user wrote. Out: a Base, of which every file that training and deployment need is there.
 """
 
 from __future__ import annotations
@@ -8,82 +8,21 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from blogtwin import hub
 from blogtwin.architectures import DEPLOYABLE
 from blogtwin.chat_template import ChatTemplate, template_for
 from blogtwin.errors import ModelError
 from blogtwin.manifest import hash_file
-from blogtwin.training.safetensors_file import check_safetensors
+from blogtwin.progress import Progress, Silent
+from blogtwin.safetensors_file import check_safetensors
+from blogtwin.training.hardware import Platform, get_platform_model_name
+from blogtwin.training.table import KNOWN
 
 STARTER = "starter"
-
-
-@dataclass(frozen=True)
-class KnownBase:
-    """One row of the table. cpu, cuda, mlx: Hugging Face repositories of the same weights, unquantized, for each backend."""
-
-    name: str
-    parameters: float  # millions
-    licence: str
-    cpu: str
-    cuda: str
-    mlx: str
-    ollama: str
-
-
-TABLE = (
-    KnownBase(
-        "llama3.2:1b",
-        1236,
-        "Llama 3.2 Community License",
-        "unsloth/Llama-3.2-1B-Instruct",
-        "unsloth/Llama-3.2-1B-Instruct",
-        "mlx-community/Llama-3.2-1B-Instruct-bf16",
-        "llama3.2:1b",
-    ),
-    KnownBase(
-        "llama3.2:3b",
-        3213,
-        "Llama 3.2 Community License",
-        "unsloth/Llama-3.2-3B-Instruct",
-        "unsloth/Llama-3.2-3B-Instruct",
-        "mlx-community/Llama-3.2-3B-Instruct-bf16",
-        "llama3.2:3b",
-    ),
-    KnownBase(
-        "smollm2:135m",
-        135,
-        "Apache-2.0",
-        "HuggingFaceTB/SmolLM2-135M-Instruct",
-        "unsloth/SmolLM2-135M-Instruct",
-        "mlx-community/SmolLM2-135M-Instruct",
-        "smollm2:135m",
-    ),
-    KnownBase(
-        "smollm2:360m",
-        362,
-        "Apache-2.0",
-        "HuggingFaceTB/SmolLM2-360M-Instruct",
-        "unsloth/SmolLM2-360M-Instruct",
-        "mlx-community/SmolLM2-360M-Instruct",
-        "smollm2:360m",
-    ),
-    KnownBase(
-        "qwen3:0.6b",
-        596,
-        "Apache-2.0",
-        "Qwen/Qwen3-0.6B",
-        "unsloth/Qwen3-0.6B",
-        "mlx-community/Qwen3-0.6B-bf16",
-        "qwen3:0.6b",
-    ),
-)
-KNOWN = {known.name: known for known in TABLE}
 
 # What the toy needs, where the user has left the default: the defaults are made for models a thousand times its size,
 # which fewer and smaller steps move enough (measured in docs/experiments.md).
@@ -95,7 +34,8 @@ class Base:
     """name: as the user wrote it. folder: config, tokenizer and safetensors. source: where it came from (a path or repository).
 
     fingerprint: a hash of everything in it that training reads. template: the conversations it was made for.
-    context_length: tokens. parameters: a count, from the size of the weights.
+    context_length: tokens. parameters: a count, from the size of the weights. revision: the commit of the repository it
+    came from; None for a folder.
     """
 
     name: str
@@ -105,6 +45,7 @@ class Base:
     template: ChatTemplate
     context_length: int
     parameters: int
+    revision: str | None = None
 
 
 def recommended(base_model: str) -> dict[str, Any]:
@@ -112,21 +53,32 @@ def recommended(base_model: str) -> dict[str, Any]:
     return dict(_FOR_STARTER) if base_model == STARTER else {}
 
 
-def resolve(base_model: str, offline: bool = False) -> Base:
-    """A name of the table, org/repository or a folder → a checked Base; downloads what is not in the local cache.
+def resolve(
+    base_model: str, offline: bool = False, progress: Progress | None = None, platform: Platform = "cpu"
+) -> Base:
+    """A name of the table, org/repository (with @revision, if need be) or a folder → a checked Base.
 
+    What is not in the local cache is downloaded; for a name, the repository that suits `platform`.
     Raises ModelError for an unknown name, no network, a gated repository, or a folder that is no usable model.
     """
     local = Path(base_model).expanduser()
     if local.is_dir():
-        return check(base_model, local, str(local.resolve()))
-    if base_model in KNOWN:
-        repository = KNOWN[base_model].cpu
-    elif re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", base_model):
-        repository = base_model
-    else:
+        return _checked(base_model, local, str(local.resolve()), progress)
+    repository, _, revision = get_platform_model_name(platform, base_model).partition("@")
+    if not hub.is_repository(repository):
         raise _unknown(base_model)
-    return check(base_model, _download(base_model, repository, offline), repository)
+    try:
+        found = hub.fetch(repository, revision or None, offline, progress)
+    except ModelError as failure:
+        raise ModelError(
+            f"the base model {base_model}: {failure.message}", f"{failure.hint}; {_OTHERWISE}"
+        ) from failure
+    return replace(_checked(base_model, found.folder, repository, progress), revision=found.commit)
+
+
+def _checked(name: str, folder: Path, source: str, progress: Progress | None) -> Base:
+    with (progress or Silent()).task(f"Checking {name}"):  # gigabytes are read for the fingerprint
+        return check(name, folder, source)
 
 
 def _unknown(base_model: str) -> ModelError:
@@ -138,41 +90,6 @@ def _unknown(base_model: str) -> ModelError:
         f"no base model is named {base_model!r}",
         f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}, a folder, or org/repository",
     )
-
-
-def _download(name: str, repository: str, offline: bool) -> Path:
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import httpx
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
-    disable_progress_bars()
-    offline = offline or constants.HF_HUB_OFFLINE
-    try:
-        # Never pickle: those files can run code when they are loaded.
-        wanted = ["*.safetensors", "*.json", "tokenizer*", "*.jinja"]
-        return Path(snapshot_download(repository, allow_patterns=wanted, local_files_only=offline))
-    except GatedRepoError as refusal:
-        raise ModelError(
-            f"{repository} asks you to accept its licence first",
-            f"accept it at https://huggingface.co/{repository}, then: hf auth login; or take another --base-model",
-        ) from refusal
-    except RepositoryNotFoundError as refusal:
-        raise ModelError(
-            f"there is no public repository {repository}, or it needs you to log in",
-            f"check the name; for a private one: hf auth login; by name there are {', '.join(KNOWN)}",
-        ) from refusal
-    except (LocalEntryNotFoundError, HfHubHTTPError, httpx.HTTPError, OSError) as refusal:
-        if offline:
-            why, mend = "is not in the local cache, and downloads are switched off (offline)", "go online once"
-        else:
-            why, mend = "cannot be downloaded: the model hub does not answer", "check the network"
-        raise ModelError(
-            f"the base model {name} {why}",
-            f"{mend} and run the same command again, give a folder with --base-model, or try the machinery without "
-            f"any download: --base-model {STARTER}",
-        ) from refusal
 
 
 def check(name: str, folder: Path, source: str) -> Base:
@@ -243,3 +160,7 @@ def _vocabulary(path: Path) -> set[str]:
 
 
 _WHOLE = "a base folder holds config.json, tokenizer.json and safetensors weights, as the model hub gives them"
+_OTHERWISE = (
+    "or give another model or a folder with --base-model, or try the machinery without any download: "
+    f"--base-model {STARTER}"
+)

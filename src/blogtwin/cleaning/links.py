@@ -22,7 +22,7 @@ _CONTENTS_LINE = re.compile(
     re.IGNORECASE,
 )
 _TOC_MARKS = ("[toc", "[TOC", "[_toc", "[_TOC", "[[toc", "{toc}", "{TOC}", "[TableOf", "[Toc")
-_ADDRESS_LINE = re.compile(r"\n[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?<?https?://[^\s<>]+>?[ \t]*(?=\n|\Z)")
+_ADDRESS_LINE = re.compile(r"\n[ \t]*<?https?://[^\s<>]+>?[ \t]*(?=\n|\Z)")
 _DEFINITION = re.compile(
     r"\n {0,3}\[(?!\^)[^\]\n]{1,999}\]:[ \t]*\S+[ \t]*(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\))?[ \t]*(?=\n|\Z)"
 )

@@ -76,9 +76,9 @@ def _without_braces(text: str, cuts: Cuts) -> str:
         close = next_close[begin.group()]
         if close != -1 and close < at:  # found once for all the openings before it
             close = next_close[begin.group()] = text.find(_CLOSING[begin.group()], at)
-        if not 0 <= close < at + _FAR or "\n\n" in text[at:close]:
-            if begin.group() != "{#" or not 0 <= close < at + _FAR or "\n#" in text[at:close]:
-                continue
+        ends = "\n#" if begin.group() == "{#" else "\n\n"  # a comment may have paragraphs, a tag has none
+        if not 0 <= close < at + _FAR or ends in text[at:close]:
+            continue
         end = close + len(_CLOSING[begin.group()])
         at = _tag(edits, begin, close, end, unclosed)
     return edits.text_now()

@@ -25,6 +25,7 @@ _IMAGE = re.compile(r"image::([^\[\n]{1,1000})\[([^\n]*)\][ \t]*$")
 _ITEM = re.compile(r"[ \t]*(\*{1,6}|-|\.{1,6}|\d{1,4}\.|[a-z]\.|<[\d.]{1,3}>)[ \t]+(\S.*)$")
 _TERM = re.compile(r"[ \t]*(\S.{0,200}?)(:{2,4}|;;)(?:[ \t]+(.*))?$")
 _ADMONITION = re.compile(r"(NOTE|TIP|WARNING|IMPORTANT|CAUTION):[ \t]+(.*)$", re.DOTALL)
+_CELL = re.compile(r"(?:(?<=\s)|^)[\d.+<^>*aemshdlv]{0,8}[|!]|\|")
 _UNDERLINES = {"=": 1, "-": 2, "~": 3, "^": 4, "+": 5}
 _MAX_DEPTH = 20
 _MAX_COLUMNS = 60
@@ -224,7 +225,9 @@ class _Reader:
         words = [first.strip()]
         while self.place < len(self.lines):
             line = self.lines[self.place].rstrip()
-            if not line or line == "+" or line.startswith("//") or any(p.match(line) for p in (_ITEM, _FENCE, _STYLE)):
+            if not line or line == "+" or line.startswith("//"):
+                break
+            if any(pattern.match(line) for pattern in (_ITEM, _FENCE, _STYLE, _TERM)):
                 break
             words.append(line.strip())
             self.place += 1
@@ -254,7 +257,9 @@ class _Reader:
             while self.place < len(self.lines) and not self.lines[self.place].strip():
                 self.place += 1
             here = self.lines[self.place] if self.place < len(self.lines) else ""
-            plain = here.strip() and not any(p.match(here) for p in (_ITEM, _FENCE, _HEADING, _TERM, _STYLE))
+            plain = here.strip() and not any(
+                pattern.match(here) for pattern in (_ITEM, _FENCE, _HEADING, _TERM, _STYLE)
+            )
             text = self._item_text(here) if plain else ""
         body: Blocks = [("p", written)] if (written := self._inline(text)) else []
         self._attached(body)
@@ -271,11 +276,7 @@ class _Reader:
             if separator in "|!" and not re.match(r"[\d.+<^>*a-z]{0,8}[|!]", line.strip()) and rows:
                 rows[-1][-1] += " " + line.strip()
                 continue
-            cells = (
-                re.split(r"(?:(?<=\s)|^)[\d.+<^>*aemshdlv]{0,8}[|!]|\|", line.strip())[1:]
-                if separator in "|!"
-                else line.split(separator)
-            )
+            cells = _CELL.split(line.strip())[1:] if separator in "|!" else line.split(separator)
             if cells:
                 rows.append(cells[:_MAX_COLUMNS])
         width = len(rows[0]) if rows else 0

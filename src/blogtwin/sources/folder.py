@@ -11,7 +11,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blogtwin.sources.asciidoc import AsciidocSource
 from blogtwin.sources.base import Source
+from blogtwin.sources.djot import DjotSource
 from blogtwin.sources.docx import DocxSource
 from blogtwin.sources.html import HtmlSource
 from blogtwin.sources.markdown import MarkdownSource
@@ -31,6 +33,8 @@ _SOURCES: tuple[Source, ...] = (
     RstSource(),
     OrgSource(),
     NotebookSource(),
+    AsciidocSource(),
+    DjotSource(),
 )
 REGISTRY: dict[str, Source] = {ending: source for source in _SOURCES for ending in source.endings}
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from blogtwin import adapter_folder as adapter
 from blogtwin import jsonl
 from blogtwin.config import Settings, TrainingSettings
 from blogtwin.errors import ModelError, NothingUsable, OutputError
 from blogtwin.progress import Silent, Task
 from blogtwin.records import AdapterCard, Example
 from blogtwin.stages import finetune
-from blogtwin.training import adapter, hardware, precision, starter
+from blogtwin.training import hardware, precision, starter
 from blogtwin.training.checkpoints import Checkpoints
 from blogtwin.training.hardware import detect_hardware_platform as detect
 from blogtwin.training.schedule import Schedule
@@ -81,7 +82,7 @@ def test_the_twin_predicts_held_out_posts_better_and_its_folder_says_what_it_is(
     assert result.counts["steps"] == 12
     assert result.counts["validation_perplexity"] < 0.9 * result.counts["base_validation_perplexity"]
     made = adapter.load(workspace.model)
-    assert made.base == tiny_base.resolve()
+    assert adapter.find_base(workspace.model, made.card) == tiny_base.resolve()
     assert made.card.template == "llama3"
     assert made.card.max_length == 256
     assert {path.name for path in workspace.model.iterdir()} == {*adapter.FILES, "manifest.json"}

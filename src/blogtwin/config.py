@@ -43,6 +43,7 @@ def _setting(default: Any, description: str) -> Any:
 Format = Literal[
     "md", "markdown", "mdx", "rmd", "txt", "docx", "html", "htm", "rst", "org", "adoc", "asciidoc", "dj", "ipynb"
 ]
+Method = Literal["sft", "dpo", "kto"]
 Part = Literal["code", "math", "tables", "footnotes"]
 Private = Literal["email", "phone", "key", "address", "name"]
 
@@ -88,7 +89,18 @@ class TrainingSettings:
     base_model: str = _setting(
         "llama3.2:1b", "a name from `blogtwin finetune --help`, a Hugging Face folder, or `starter`"
     )
-    method: Literal["sft"] = _setting("sft", "how it learns; sft: from examples")
+    method: Method = _setting(
+        "sft", "how it learns; sft: from examples; dpo: from pairs of a better and a worse answer; kto: from ratings"
+    )
+    from_adapter: Path | None = _setting(
+        None, "an adapter folder to go on from; dpo and kto need one. Empty: a new adapter on the base model"
+    )
+    beta: Annotated[float, Gt(0)] = _setting(
+        0.1, "dpo and kto: how closely the twin stays to what it was; higher: closer"
+    )
+    sft_weight: Annotated[float, Ge(0)] = _setting(
+        1.0, "dpo: the weight of learning the better answer as an example, so that the voice does not fade; 0: none"
+    )
     epochs: Annotated[float, Gt(0)] = _setting(3.0, "how often each example is seen")
     learning_rate: Annotated[float, Gt(0), Lt(1)] = _setting(2e-4, "the peak step size of AdamW")
     batch_size: Annotated[int, Ge(1)] = _setting(4, "examples a step")
@@ -148,6 +160,9 @@ class MachineSettings:
 
     threads: Annotated[int, Ge(1)] | None = _setting(None, "processor threads; empty: as many as there are cores")
     offline: bool = _setting(False, "true forbids every download")
+    backend: Literal["auto", "transformers", "unsloth", "mlx"] = _setting(
+        "auto", "what trains; auto: the best that this machine can use, see `blogtwin doctor`"
+    )
 
 
 @dataclass(frozen=True)

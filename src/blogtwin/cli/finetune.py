@@ -20,7 +20,8 @@ def finetune(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="The training examples; validation.jsonl is read beside them.", show_default="data/training_data.jsonl"
+            help="Examples, or for dpo and kto preferences; validation.jsonl (PREFERENCES_validation.jsonl) is read beside.",
+            show_default="data/training_data.jsonl",
         ),
     ] = None,
     output: Annotated[
@@ -28,6 +29,9 @@ def finetune(
     ] = None,
     base_model: options.BaseModel = None,
     method: options.Method = None,
+    from_adapter: options.FromAdapter = None,
+    beta: options.Beta = None,
+    sft_weight: options.SftWeight = None,
     epochs: options.Epochs = None,
     lr: options.LearningRate = None,
     batch_size: options.BatchSize = None,
@@ -36,6 +40,7 @@ def finetune(
     max_length: options.MaxLength = None,
     threads: options.Threads = None,
     offline: options.Offline = None,
+    backend: options.Backend = None,
     config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
@@ -54,6 +59,9 @@ def finetune(
             "training": {
                 "base_model": base_model,
                 "method": method,
+                "from_adapter": from_adapter,
+                "beta": beta,
+                "sft_weight": sft_weight,
                 "epochs": epochs,
                 "learning_rate": lr,
                 "batch_size": batch_size,
@@ -61,7 +69,7 @@ def finetune(
                 "lora_alpha": lora_alpha,
                 "max_length": max_length,
             },
-            "machine": {"threads": threads, "offline": offline},
+            "machine": {"threads": threads, "offline": offline, "backend": backend},
         },
     )
     workspace = Workspace.here(settings)

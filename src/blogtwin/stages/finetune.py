@@ -1,23 +1,25 @@
 """finetune: examples and a base model → an adapter folder, models/NAME.
 
-Reads training_data.jsonl and, beside it, validation.jsonl (without one, a tenth of the posts is held out). A run that
-was killed goes on from its last checkpoint; one with other data or settings starts over.
+Reads training_data.jsonl and, beside it, validation.jsonl (without one, a tenth of the posts is held out), or a file of
+preferences and the adapter to go on from. A run that was killed goes on from its last checkpoint; one with other data or
+settings starts over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from blogtwin import atomic
+from blogtwin import adapter_folder, atomic
 from blogtwin.config import MachineSettings, Settings, TrainingSettings
-from blogtwin.errors import NothingUsable
+from blogtwin.errors import UsageError
 from blogtwin.export.vocabulary import check_vocabulary
 from blogtwin.manifest import Plan, hash_file, hash_settings
 from blogtwin.progress import Progress
-from blogtwin.records import Example
 from blogtwin.stages.result import StageResult
-from blogtwin.training import adapter, base, examples, hardware, models, starter
+from blogtwin.training import base, hardware, material, models, parent, starter
 from blogtwin.training import run as training_run
 from blogtwin.training.choose import choose
 from blogtwin.workspace import Workspace, manifest_beside
@@ -27,11 +29,18 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
     """What it reads (a base given as a folder too), the settings that decide the weights, and the files it writes."""
     training, _ = effective(settings)
     own = Path(training.base_model).expanduser()
+    validation = material.validation_file(training.method, workspace.training_data, workspace.validation)
+    before = training.from_adapter
     return Plan(
         stage="finetune",
         settings=asdict(training),
-        inputs=(workspace.training_data, workspace.validation, *([own] if own.is_dir() else [])),
-        outputs=tuple(workspace.model / name for name in (*adapter.FILES, adapter.OWN_BASE)),
+        inputs=(
+            workspace.training_data,
+            validation,
+            *([own] if own.is_dir() else []),
+            *([before / adapter_folder.WEIGHTS, before / adapter_folder.CARD] if before else []),
+        ),
+        outputs=tuple(workspace.model / name for name in (*adapter_folder.FILES, adapter_folder.OWN_BASE)),
         manifest=manifest_beside(workspace.model),
     )
 
@@ -40,78 +49,92 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     """Train. Raises NothingUsable, ModelError, OutputError; a KeyboardInterrupt leaves the last checkpoint."""
     todo = plan(settings, workspace)
     training, remarks = effective(settings)
-    train, validation, held_out = _examples(workspace)
+    _check_output(training, workspace)
+    learned = material.read(training.method, *todo.inputs[:2])
     found = hardware.detect_hardware_platform()
-    backend = choose(found)
+    backend = choose(found, settings.machine.backend)
     with atomic.writing_to(workspace.model):
         workspace.model.mkdir(parents=True, exist_ok=True)
     job = base.TrainJob(
-        train=train,
-        validation=validation,
-        base=_base(training, workspace, train, settings.machine, progress),
+        train=learned.train,
+        validation=learned.validation,
+        base=_base(training, workspace, learned.train, settings.machine, found.platform, progress),
         settings=training,
         data_hash=hash_settings({path.name: hash_file(path) for path in todo.inputs[:2] if path.is_file()}),
         settings_hash=todo.settings_hash,
         output=workspace.model,
         hardware=found,
         threads=settings.machine.threads,
+        parent=training.from_adapter,
+        parent_hash=parent.weights_hash(training.from_adapter) if training.from_adapter else None,
     )
     trained = training_run.train(job, backend, progress)
-    adapter.load(workspace.model)  # what was written reads back whole
+    adapter_folder.load(workspace.model)  # what was written reads back whole
     todo.finish(trained.figures)
     return StageResult(
         stage="finetune",
         counts=trained.figures,
         outputs=(workspace.model,),
-        notes=(*remarks, *held_out, *trained.notes),
+        notes=(*remarks, *learned.remarks, *trained.notes),
     )
 
 
 def effective(settings: Settings) -> tuple[TrainingSettings, tuple[str, ...]]:
-    """The training settings with what the base needs where the user decided nothing, and remarks that say so."""
-    training = settings.training
-    changes = {
-        name: value
-        for name, value in models.recommended(training.base_model).items()
-        if ("training", name) not in settings.given
-    }
+    """The training settings with what base, method and parent need where the user decided nothing, and remarks that say so.
+
+    Raises UsageError for settings that do not go together.
+    """
+    given = {key for section, key in settings.given if section == "training"}
+    training, remarks = settings.training, tuple[str, ...]()
+    if training.from_adapter:
+        training, remarks = parent.agreeing(training, given)
+    elif training.method != "sft":
+        raise UsageError(
+            f"{training.method} improves a twin that can write already, and none was given",
+            "train one with --method sft first, then add: --from-adapter models/blogging_twin",
+        )
+    changes = {name: value for name, value in models.recommended(training.base_model).items() if name not in given}
+    if training.method != "sft" and "learning_rate" not in given:
+        # It moves what was learned, instead of learning it: the field takes about a tenth of the rate.
+        changes["learning_rate"] = changes.get("learning_rate", training.learning_rate) / 10
     told = [
-        f"{name} is {value:g} for {training.base_model}, not {getattr(training, name):g}; a value you set is kept"
+        f"{name} is {value:g} for {training.base_model} and {training.method}, not {getattr(training, name):g}; "
+        "a value you set is kept"
         for name, value in changes.items()
     ]
-    return replace(training, **changes), (*told, *([starter.NOTE] if _is_starter(training) else []))
+    training = replace(training, **changes)
+    if training.method == "kto" and training.batch_size < 2:
+        raise UsageError("kto compares the answers of a batch, and batch_size is 1", "take: --batch-size 2, or more")
+    return training, (*told, *remarks, *([starter.NOTE] if _is_starter(training) else []))
+
+
+def _check_output(training: TrainingSettings, workspace: Workspace) -> None:
+    before = training.from_adapter
+    if before and before.resolve() == workspace.model.resolve():
+        raise UsageError(
+            f"{before} would be replaced by the adapter that goes on from it",
+            f"give the new one a folder of its own: --output {before.with_name(before.name + '_2')}",
+        )
 
 
 def _is_starter(training: TrainingSettings) -> bool:
     return training.base_model == models.STARTER
 
 
-def _examples(workspace: Workspace) -> tuple[list[Example], list[Example], tuple[str, ...]]:
-    """Training and validation examples, and a remark when the second were taken from the first."""
-    train = examples.read(workspace.training_data)
-    remark: tuple[str, ...] = ()
-    if workspace.validation.is_file():
-        validation = examples.read(workspace.validation)
-    else:
-        train, validation = examples.hold_out(train)
-        remark = (f"{workspace.validation} is not there, so {len(validation)} of the examples were held out",)
-    for side, path in ((train, workspace.training_data), (validation, workspace.validation)):
-        if not side:
-            raise NothingUsable(
-                f"{path} has no example to {'learn from' if side is train else 'check the twin with'}",
-                "give at least two posts, and make the examples with: blogtwin prepare-dataset",
-            )
-    return train, validation, remark
-
-
 def _base(
-    training: TrainingSettings, workspace: Workspace, train: list[Example], machine: MachineSettings, progress: Progress
+    training: TrainingSettings,
+    workspace: Workspace,
+    train: Sequence[Any],
+    machine: MachineSettings,
+    platform: hardware.Platform,
+    progress: Progress,
 ) -> models.Base:
+    if training.from_adapter:
+        return parent.base_of(training, machine.offline, progress)
     if not _is_starter(training):
-        with progress.task(f"Getting {training.base_model}"):
-            found = models.resolve(training.base_model, machine.offline)
-            check_vocabulary(found.folder)
-            return found
-    folder = adapter.work_folder(workspace.model) / adapter.OWN_BASE
+        found = models.resolve(training.base_model, machine.offline, progress, platform)
+        check_vocabulary(found.folder)
+        return found
+    folder = adapter_folder.work_folder(workspace.model) / adapter_folder.OWN_BASE
     starter.make(starter.texts_of(train), folder, training.seed, machine.threads, progress)
-    return models.check(models.STARTER, folder, adapter.OWN_BASE)
+    return models.check(models.STARTER, folder, adapter_folder.OWN_BASE)

@@ -18,20 +18,23 @@ from blogtwin.records import AdapterCard, Example
 from blogtwin.training.checkpoints import Checkpoints
 from blogtwin.training.hardware import Hardware
 from blogtwin.training.models import Base
-from blogtwin.training.rows import Row
+from blogtwin.training.preferences import Pair, Rating
+from blogtwin.training.rows import AnyRow
 from blogtwin.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
 class TrainJob:
-    """train, validation: examples, no post on both sides. base: the resolved base model.
+    """train, validation: what the method learns from (Examples, Pairs, Ratings), no post or prompt on both sides.
 
-    settings: as they take effect. data_hash, settings_hash: what the adapter's card will say it was made from.
+    base: the resolved base model. settings: as they take effect. data_hash, settings_hash: what the adapter's card will say
+    it was made from.
     output: the adapter folder; unfinished work is kept below it, so that a killed run goes on. threads: None for all cores.
+    parent: the adapter folder to go on from, one on this very base; None: a new adapter. parent_hash: of its weights.
     """
 
-    train: Sequence[Example]
-    validation: Sequence[Example]
+    train: Sequence[Example] | Sequence[Pair] | Sequence[Rating]
+    validation: Sequence[Example] | Sequence[Pair] | Sequence[Rating]
     base: Base
     settings: TrainingSettings
     data_hash: str
@@ -39,20 +42,23 @@ class TrainJob:
     output: Path
     hardware: Hardware
     threads: int | None = None
+    parent: Path | None = None
+    parent_hash: str | None = None
 
 
 @dataclass(frozen=True)
 class Lesson:
     """What a backend is given: the job, and what run.py made of it.
 
-    tokenizer: transformers' own, of the base. train, validation: rows, cut to length, in the examples' order.
+    tokenizer: transformers' own, of the base. train, validation: rows, cut to length, in the records' order: Rows for
+    sft, PairRows for dpo, RatedRows for kto.
     schedule: how many steps, when to validate, when it is over. checkpoints: where they go, and which to go on from.
     """
 
     job: TrainJob
     tokenizer: Any
-    train: Sequence[Row]
-    validation: Sequence[Row]
+    train: Sequence[AnyRow]
+    validation: Sequence[AnyRow]
     schedule: Schedule
     checkpoints: Checkpoints
 
@@ -104,10 +110,13 @@ class TrainingBackend(Protocol):
     def train(self, lesson: Lesson, progress: Progress) -> Speed:
         """Train from `lesson.checkpoints.latest()`, or from the start where there is none, until the schedule is over.
 
-        It must leave:
-        - a log, whose first entry is {"step": 0, "eval_loss": …}, the base's own loss on the validation rows; then one
-          {"step", "loss", "learning_rate", "grad_norm", "epoch"} a step, and {"step", "eval_loss"} at each of
-          `schedule.validations`. Losses are means over the tokens of the answers, nats a token.
+        The start is a new LoRA adapter on every linear layer but the output, or `job.parent`, whose rank it keeps; dpo
+        and kto measure against the parent as it was. It must leave:
+        - a log, whose first entry is {"step": 0, "eval_loss": …}, the loss on the validation rows before any training;
+          then one {"step", "loss", "learning_rate", "grad_norm", "epoch"} a step, and {"step", "eval_loss"} at each of
+          `schedule.validations`. For sft, losses are means over the tokens of the answers, nats a token; for dpo and kto
+          the method's own, with eval_margin (mean reward of the better answers less that of the worse) and, for dpo,
+          eval_accuracy (share of pairs whose better answer has the higher reward) beside eval_loss.
         - after each validation a checkpoint in `checkpoints.at(step)`: adapter_model.safetensors and
           adapter_config.json in PEFT's layout (also when the library has another of its own), trainer_state.json with
           {"log_history": the log so far}, and whatever it needs to go on; then `checkpoints.done(step, log)`, which

@@ -8,10 +8,11 @@ from math import isfinite
 from pathlib import Path
 
 from blogtwin import atomic
+from blogtwin.config import Method
 from blogtwin.errors import ModelError
 
 Log = Sequence[Mapping[str, float]]
-_KEPT = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
+_KEPT = ("step", "epoch", "loss", "eval_loss", "eval_accuracy", "eval_margin", "learning_rate", "grad_norm")
 
 
 def validations(log: Log) -> dict[int, float]:
@@ -47,7 +48,7 @@ def write_log(path: Path, log: Log) -> None:
             file.write(json.dumps(kept) + "\n")
 
 
-def draw(path: Path, log: Log) -> None:
+def draw(path: Path, log: Log, method: Method = "sft") -> None:
     """A PNG of training and validation loss over the steps, the kept checkpoint marked."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -72,7 +73,11 @@ def draw(path: Path, log: Log) -> None:
             ha="right",
             color="#d1495b",
         )
-    axes.set(xlabel="step", ylabel="loss (nats a token)", title="How the twin learned")
+    axes.set(
+        xlabel="step",
+        ylabel="loss (nats a token)" if method == "sft" else f"loss ({method})",
+        title="How the twin learned",
+    )
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

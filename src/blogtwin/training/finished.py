@@ -1,6 +1,6 @@
 """The best checkpoint of a run that is over → a complete adapter folder, whichever backend trained it.
 
-In: the job and its checkpoints. Out: the files that adapter.py lists, moved into place together.
+In: the job and its checkpoints. Out: the files that adapter_folder.py lists, moved into place together.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from blogtwin import atomic
+from blogtwin import adapter_folder, atomic
 from blogtwin.records import AdapterCard
-from blogtwin.training import adapter, curve
+from blogtwin.training import curve
 from blogtwin.training.base import TrainJob
 from blogtwin.training.checkpoints import Checkpoints
 
@@ -24,7 +24,7 @@ def write(
     """Make the adapter folder at `job.output` of the best checkpoint; returns its card. Raises OutputError."""
     log = checkpoints.log()
     card = _card(job, libraries, max_length, examples, log)
-    adapter.promote(_staged(job, checkpoints, log, card), job.output, card)
+    adapter_folder.promote(_staged(job, checkpoints, log, card), job.output, card)
     return card
 
 
@@ -39,6 +39,7 @@ def _card(job: TrainJob, libraries: Sequence[str], max_length: int, examples: in
     return AdapterCard(
         base_model=job.base.name,
         base_path=job.base.source,
+        base_revision=job.base.revision,
         base_hash=job.base.fingerprint,
         method=job.settings.method,
         template=job.base.template.name,
@@ -50,6 +51,7 @@ def _card(job: TrainJob, libraries: Sequence[str], max_length: int, examples: in
         best_step=best,
         best_loss=round(curve.validations(log)[best], 6),
         versions=versions(libraries),
+        parent=job.parent_hash,
     )
 
 
@@ -57,17 +59,17 @@ def _staged(job: TrainJob, checkpoints: Checkpoints, log: curve.Log, card: Adapt
     """Everything the adapter folder needs, from the best checkpoint, in a folder of its own."""
     best = checkpoints.at(card.best_step)
     with atomic.open_folder(checkpoints.folder / "finished") as staged:
-        shutil.copyfile(best / adapter.WEIGHTS, staged / adapter.WEIGHTS)
+        shutil.copyfile(best / adapter_folder.WEIGHTS, staged / adapter_folder.WEIGHTS)
         _write_peft_config(best, staged, card)
         for name in ("tokenizer.json", "tokenizer_config.json"):
             if (job.base.folder / name).is_file():
                 shutil.copyfile(job.base.folder / name, staged / name)
         (staged / "chat_template.jinja").write_text(job.base.template.jinja, "utf-8")
         curve.write_log(staged / "training_log.jsonl", log)
-        curve.draw(staged / "loss.png", log)
+        curve.draw(staged / "loss.png", log, card.method)
         (staged / "README.md").write_text(_readme(card, log), "utf-8")
-        if job.base.source == adapter.OWN_BASE:
-            shutil.copytree(job.base.folder, staged / adapter.OWN_BASE)
+        if job.base.source == adapter_folder.OWN_BASE:
+            shutil.copytree(job.base.folder, staged / adapter_folder.OWN_BASE)
     return checkpoints.folder / "finished"
 
 
@@ -80,13 +82,21 @@ def _write_peft_config(best: Path, staged: Path, card: AdapterCard) -> None:
 
 
 def _readme(card: AdapterCard, log: curve.Log) -> str:
-    base_loss = curve.validations(log).get(0)
-    was = f", from {base_loss:.3f} for the base alone" if base_loss is not None else ""
+    first = curve.validations(log).get(0)
+    was = f", from {first:.3f} {'before' if card.parent else 'for the base alone'}" if first is not None else ""
+    unit = "nats a token" if card.method == "sft" else f"({card.method})"
+    learned = {
+        "sft": f"{card.examples} examples of one author's posts",
+        "dpo": f"{card.examples} pairs of answers, one of which a reader preferred",
+        "kto": f"{card.examples} answers that a reader rated",
+    }[card.method]
+    went_on = f"- It went on from the adapter whose weights have the SHA-256 {card.parent}.\n" if card.parent else ""
     return (
         f"# A twin of {card.base_model}\n\n"
-        f"A LoRA adapter (PEFT) that blogtwin trained on {card.examples} examples of one author's posts. It answers in "
-        f"the author's voice, and it is as private as the posts it was made from.\n\n"
-        f"- Loss on held-out answers: {card.best_loss:.3f} nats a token{was}; step {card.best_step} was kept.\n"
+        f"A LoRA adapter (PEFT) that blogtwin trained on {learned}. It answers in the author's voice, and it is as "
+        f"private as the posts it was made from.\n\n"
+        f"- Loss on held-out answers: {card.best_loss:.3f} {unit}{was}; step {card.best_step} was kept.\n"
+        f"{went_on}"
         f"- System prompt: {card.system}\n"
         f"- What it was made from, by hash: see twin.json. The course of the training: training_log.jsonl, loss.png.\n\n"
         "Serve it: `blogtwin deploy --model-path` and this folder.\n"

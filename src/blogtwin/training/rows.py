@@ -1,6 +1,6 @@
-"""Examples become rows of token numbers: the prompt as it will be served, then the answer that is learned.
+"""Examples, pairs and ratings become rows of token numbers: the prompt as it will be served, then what is learned.
 
-In: examples, a tokenizer and a chat template. Out: rows of at most `max_length` tokens, and what was cut or left out.
+In: records, a tokenizer and a chat template. Out: rows of at most `max_length` tokens, and what was cut or left out.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from blogtwin.chat_template import ChatTemplate
-from blogtwin.records import Example
+from blogtwin.records import Example, Message
+from blogtwin.training.preferences import Pair, Rating
 
 IGNORED = -100  # the label that torch's cross-entropy leaves out
 _LEAST_ANSWER = 16  # tokens; a shorter rest of an answer teaches nothing but its beginning
@@ -32,35 +33,108 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """rows: in the examples' order. cut: answers that end early. left_out: examples of which nothing fitted."""
+class PairRow:
+    """Tokens of a prompt and of its better and its worse answer."""
 
-    rows: list[Row]
+    prompt: list[int]
+    chosen: list[int]
+    rejected: list[int]
+
+
+@dataclass(frozen=True)
+class RatedRow:
+    """Tokens of a prompt and of an answer. label: whether it is a good one."""
+
+    prompt: list[int]
+    completion: list[int]
+    label: bool
+
+
+AnyRow = Row | PairRow | RatedRow
+R = TypeVar("R", Row, PairRow, RatedRow)
+
+
+@dataclass(frozen=True)
+class Rows(Generic[R]):
+    """rows: in the records' order. cut: those with an answer that ends early. left_out: records of which nothing fitted."""
+
+    rows: list[R]
     cut: int
     left_out: int
 
 
 def tokenized(
     examples: Sequence[Example], tokenizer: Any, template: ChatTemplate, system: str, max_length: int
-) -> Rows:
+) -> Rows[Row]:
     """Rows of at most `max_length` tokens, loss on the answer and its end marker alone.
 
     Prompt and answer are tokenized apart, as a runtime does that first reads the prompt and then writes; the template's
     text has its own BOS, so none is added. An answer that is too long ends at the last sentence that fits, without the
     end marker: the twin must not learn that posts stop in the middle.
     """
-    rows, cut, left_out = [], 0, 0
+    rows, cut = [], 0
     for example in examples:
-        prompt = _numbers(tokenizer, template.prompt(example.conversation(system)))
-        answer = _numbers(tokenizer, template.answer(example.output))
-        room = max_length - len(prompt)
-        if len(answer) > room:
-            answer = _shortened(tokenizer, example.output, room) if room >= _LEAST_ANSWER else []
-            cut += bool(answer)
-            left_out += not answer
+        prompt, (answer,), shortened = _parts(
+            example.conversation(system), (example.output,), tokenizer, template, max_length
+        )
         if answer:
             rows.append(Row(prompt + answer, len(prompt)))
-    return Rows(rows, cut, left_out)
+            cut += shortened
+    return Rows(rows, cut, len(examples) - len(rows))
+
+
+def paired(
+    pairs: Sequence[Pair], tokenizer: Any, template: ChatTemplate, system: str, max_length: int
+) -> Rows[PairRow]:
+    """Rows of which prompt and either answer have at most `max_length` tokens; else as `tokenized`.
+
+    A pair whose answers differ only where they were cut off is left out.
+    """
+    rows, cut = [], 0
+    for pair in pairs:
+        prompt, (chosen, rejected), shortened = _parts(
+            asked(pair.prompt, system), (pair.chosen, pair.rejected), tokenizer, template, max_length
+        )
+        if chosen and rejected and chosen != rejected:
+            rows.append(PairRow(prompt, chosen, rejected))
+            cut += shortened
+    return Rows(rows, cut, len(pairs) - len(rows))
+
+
+def rated(
+    ratings: Sequence[Rating], tokenizer: Any, template: ChatTemplate, system: str, max_length: int
+) -> Rows[RatedRow]:
+    """Rows of at most `max_length` tokens; else as `tokenized`."""
+    rows, cut = [], 0
+    for rating in ratings:
+        prompt, (answer,), shortened = _parts(
+            asked(rating.prompt, system), (rating.completion,), tokenizer, template, max_length
+        )
+        if answer:
+            rows.append(RatedRow(prompt, answer, rating.label))
+            cut += shortened
+    return Rows(rows, cut, len(ratings) - len(rows))
+
+
+def asked(prompt: str, system: str) -> tuple[Message, ...]:
+    """The conversation that an example with this instruction has."""
+    return Message(role="system", content=system), Message(role="user", content=prompt.strip())
+
+
+def _parts(
+    conversation: tuple[Message, ...], answers: tuple[str, ...], tokenizer: Any, template: ChatTemplate, max_length: int
+) -> tuple[list[int], list[list[int]], bool]:
+    """Tokens of the prompt, tokens of each answer ([] where it does not fit), and whether one ends early."""
+    prompt = _numbers(tokenizer, template.prompt(conversation))
+    room = max_length - len(prompt)
+    fitted, shortened = [], False
+    for text in answers:
+        answer = _numbers(tokenizer, template.answer(text))
+        if len(answer) > room:
+            answer = _shortened(tokenizer, text, room) if room >= _LEAST_ANSWER else []
+            shortened = True
+        fitted.append(answer)
+    return prompt, fitted, shortened
 
 
 def _numbers(tokenizer: Any, text: str) -> list[int]:

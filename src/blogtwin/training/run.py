@@ -13,17 +13,18 @@ from dataclasses import asdict
 from math import exp
 from typing import Any
 
-from blogtwin import atomic
+from blogtwin import adapter_folder, atomic
 from blogtwin.errors import ModelError, NothingUsable
 from blogtwin.manifest import hash_settings
 from blogtwin.progress import Progress
-from blogtwin.training import adapter, curve, finished
+from blogtwin.training import curve, finished
 from blogtwin.training.base import Lesson, Speed, Trained, TrainingBackend, TrainJob
 from blogtwin.training.checkpoints import Checkpoints
-from blogtwin.training.rows import Row, Rows, tokenized
+from blogtwin.training.rows import AnyRow, Rows, paired, rated, tokenized
 from blogtwin.training.schedule import MOST_VALIDATION_ROWS, Schedule
 from blogtwin.training.tokenizer import load
 
+_CUT: dict[str, Any] = {"sft": tokenized, "dpo": paired, "kto": rated}  # records → Rows, by method
 _HOPELESS = 1.5  # so many times the memory there is: swapping would take weeks, where it does not end in a kill
 
 
@@ -41,7 +42,7 @@ def train(job: TrainJob, backend: TrainingBackend, progress: Progress) -> Traine
     max_length = min(job.settings.max_length, job.base.context_length)
     train_rows, validation_rows, notes = _rows(job, tokenizer, max_length)
     schedule = Schedule.plan(len(train_rows), job.settings.batch_size, job.settings.epochs, job.settings.patience)
-    checkpoints = Checkpoints(adapter.work_folder(job.output), _fingerprint(job, backend, schedule))
+    checkpoints = Checkpoints(adapter_folder.work_folder(job.output), _fingerprint(job, backend, schedule))
     for remark in checkpoints.sweep():
         progress.note(remark)
     lesson = Lesson(job, tokenizer, train_rows, validation_rows, schedule, checkpoints)
@@ -51,9 +52,9 @@ def train(job: TrainJob, backend: TrainingBackend, progress: Progress) -> Traine
         speed = _taught(lesson, backend, progress)
     log = checkpoints.log()
     card = finished.write(job, backend.libraries, max_length, len(train_rows), checkpoints)
-    shutil.rmtree(adapter.work_folder(job.output), ignore_errors=True)
-    figures = _figures(log, len(train_rows), time.monotonic() - began, speed)
-    return Trained(card, figures, (*notes, *_verdict(log, schedule)))
+    shutil.rmtree(adapter_folder.work_folder(job.output), ignore_errors=True)
+    figures = _figures(job, log, len(train_rows), time.monotonic() - began, speed)
+    return Trained(card, figures, (*notes, *_verdict(job, log, schedule)))
 
 
 def _taught(lesson: Lesson, backend: TrainingBackend, progress: Progress) -> Speed:
@@ -68,11 +69,12 @@ def _taught(lesson: Lesson, backend: TrainingBackend, progress: Progress) -> Spe
         lesson.checkpoints.sweep()  # an interrupted run leaves nothing half-written
 
 
-def _rows(job: TrainJob, tokenizer: Any, max_length: int) -> tuple[list[Row], list[Row], list[str]]:
+def _rows(job: TrainJob, tokenizer: Any, max_length: int) -> tuple[list[AnyRow], list[AnyRow], list[str]]:
     """Training rows, validation rows and remarks. Raises NothingUsable when one side is empty."""
-    sides: dict[str, Rows] = {
-        name: tokenized(examples, tokenizer, job.base.template, job.settings.system_prompt, max_length)
-        for name, examples in (("training", job.train), ("validation", job.validation))
+    cut = _CUT[job.settings.method]
+    sides: dict[str, Rows[Any]] = {
+        name: cut(records, tokenizer, job.base.template, job.settings.system_prompt, max_length)
+        for name, records in (("training", job.train), ("validation", job.validation))
     }
     notes = []
     if max_length < job.settings.max_length:
@@ -86,7 +88,7 @@ def _rows(job: TrainJob, tokenizer: Any, max_length: int) -> tuple[list[Row], li
         if side.cut or side.left_out:
             notes.append(
                 f"{name}: {side.cut} of {len(side.rows)} answers end early, at a sentence, to fit into {max_length} "
-                f"tokens; {side.left_out} examples were left out because their prompt alone fills them"
+                f"tokens; {side.left_out} examples were left out because their prompt leaves no room for an answer"
             )
     validation = sides["validation"].rows
     step = max(1, -(-len(validation) // MOST_VALIDATION_ROWS))
@@ -114,6 +116,7 @@ def _fingerprint(job: TrainJob, backend: TrainingBackend, schedule: Schedule) ->
             "data": job.data_hash,
             "settings": asdict(job.settings),
             "base": job.base.fingerprint,
+            "parent": job.parent_hash,
             "template": job.base.template.jinja,
             "schedule": [schedule.steps, schedule.warm_up, sorted(schedule.validations)],
             "backend": [backend.name, backend.choices(job)],
@@ -122,26 +125,32 @@ def _fingerprint(job: TrainJob, backend: TrainingBackend, schedule: Schedule) ->
     )
 
 
-def _figures(log: curve.Log, examples: int, seconds: float, speed: Speed | None) -> dict[str, float]:
+def _figures(job: TrainJob, log: curve.Log, examples: int, seconds: float, speed: Speed | None) -> dict[str, float]:
     measured = curve.validations(log)
     losses = [entry["loss"] for entry in log if "loss" in entry]
+    best = curve.best_step(log) or 0
     figures: dict[str, float] = {
         "examples": examples,
         "steps": max(int(entry["step"]) for entry in log),
-        "best_step": curve.best_step(log) or 0,
+        "best_step": best,
         "loss": round(sum(losses[-10:]) / len(losses[-10:]), 4),
-        "validation_loss": round(min(loss for step, loss in measured.items() if step), 4),
-        "validation_perplexity": round(exp(min(loss for step, loss in measured.items() if step)), 2),
+        "validation_loss": round(measured[best], 4),
     }
-    if 0 in measured:
-        figures["base_validation_perplexity"] = round(exp(measured[0]), 2)
+    if job.settings.method == "sft":
+        figures["validation_perplexity"] = round(exp(measured[best]), 2)
+        if 0 in measured:
+            figures["base_validation_perplexity"] = round(exp(measured[0]), 2)
+    for name in ("accuracy", "margin"):  # of dpo and kto
+        found = [entry[f"eval_{name}"] for entry in log if entry["step"] == best and f"eval_{name}" in entry]
+        if found:
+            figures[f"validation_{name}"] = round(found[-1], 4)
     if speed and speed.seconds:
         figures["tokens_per_second"] = round(speed.tokens / speed.seconds, 1)
     figures["seconds"] = round(seconds, 1)
     return figures
 
 
-def _verdict(log: curve.Log, schedule: Schedule) -> list[str]:
+def _verdict(job: TrainJob, log: curve.Log, schedule: Schedule) -> list[str]:
     measured = curve.validations(log)
     best = curve.best_step(log) or 0
     last = max(measured)
@@ -149,5 +158,9 @@ def _verdict(log: curve.Log, schedule: Schedule) -> list[str]:
     if last < schedule.steps:
         notes.append(f"stopped early at step {last} of {schedule.steps}: no better than at step {best}, which was kept")
     if measured[best] >= measured.get(0, float("inf")):
-        notes.append("the twin predicts the held-out posts no better than its base: try more posts, or another --lr")
+        notes.append(
+            f"the new adapter does no better on what was held out than {job.parent}: try more data, or another --lr"
+            if job.parent
+            else "the twin predicts the held-out posts no better than its base: try more posts, or another --lr"
+        )
     return notes

@@ -1,6 +1,6 @@
 """The backend that runs everywhere: transformers, peft and trl on the processor.
 
-In: a Lesson. Out: checkpoints. The training itself is in sft.py, which loads the heavy libraries.
+In: a Lesson. Out: checkpoints. The training itself is in sft.py and preference_training.py, which load the heavy libraries.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Transformers:
     def train(self, lesson: Lesson, progress: Progress) -> Speed:
         """As the protocol says."""
         with progress.task("Loading the training libraries"):
-            from blogtwin.training import sft
+            from blogtwin.training import preference_training, sft
         precision = Precision.choose(lesson.job.base.parameters, lesson.job.hardware)
         with limited(lesson.job.threads or (None if precision.frugal else 1)):
-            return sft.train(lesson, precision, progress)
+            if lesson.job.settings.method == "sft":
+                return sft.train(lesson, precision, progress)
+            return preference_training.train(lesson, precision, progress)

@@ -17,19 +17,46 @@ _UNSPACED = (
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:['’\-][^\W_{_UNSPACED}]+)*")
 
 
+# In ASCII a table and `split` find words three times faster than the pattern; what holds an apostrophe or a hyphen is left to it.
+_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:['\-][A-Za-z0-9]+)*")
+_APART = {code: " " for code in range(0x80) if not (chr(code).isalnum() or chr(code) in "'-")}
+_TYPOGRAPHIC = (("’", "'"), ("‘", " "), ("“", " "), ("”", " "), ("—", " "), ("–", " "), ("…", " "), ("\u00a0", " "))
+
+
 def words(text: str) -> list[str]:
     """The words of `text`, as written."""
-    return _WORD.findall(text)
+    if not text.isascii():
+        return _WORD.findall(text)
+    parts = text.translate(_APART).split()
+    return [word for part in parts for word in ((part,) if part.isalnum() else _ASCII_WORD.findall(part))]
 
 
 def count_words(text: str) -> int:
     """How many words `text` has."""
-    return len(_WORD.findall(text))
+    text = _plain(text)
+    if not text.isascii():
+        return len(_WORD.findall(text))
+    parts = text.translate(_APART).split()
+    whole = sum(map(str.isalnum, parts))
+    if whole == len(parts):
+        return whole
+    return whole + len(_ASCII_WORD.findall(" ".join(part for part in parts if not part.isalnum())))
 
 
 def normalised(text: str) -> str:
     """`text` as it is compared: compatibility forms, case, white space and punctuation do not count."""
-    return " ".join(words(unicodedata.normalize("NFKC", text).casefold()))
+    text = _plain(text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join(words(text.casefold()))
+
+
+def _plain(text: str) -> str:
+    """Typographic signs that part words, or stand inside them, as a typewriter has them."""
+    if not text.isascii():
+        for sign, plain in _TYPOGRAPHIC:
+            text = text.replace(sign, plain)
+    return text
 
 
 def shingles(text: str, length: int = 5) -> frozenset[str]:

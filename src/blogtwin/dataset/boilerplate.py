@@ -69,7 +69,7 @@ def _passage(text: str) -> Passage | None:
     if len(said) < 8 or not _LETTER.search(said):
         return None
     parts = said.split()
-    spaced = sum(len(part) > 1 or part.isascii() for part in parts)
+    spaced = len(parts) if said.isascii() else sum(len(part) > 1 or part.isascii() for part in parts)
     words = spaced + int((len(parts) - spaced) / _UNSPACED_WORD)
     if words < _SHORT:
         return None
@@ -150,6 +150,11 @@ def _closes(heading: str, level: int) -> bool:
 def _without_edge(block: str, edge: str) -> str:
     lines = block.split("\n")
     return "\n".join(lines[1:] if lines[0] == edge else lines[:-1]).rstrip()
+
+
+def shown(passage: str) -> str:
+    """A passage as one line that is the same wherever it recurs."""
+    return _DIGITS.sub("#", " ".join(passage.split()))
 
 
 def words_of(cut: list[str]) -> int:

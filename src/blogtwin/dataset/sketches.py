@@ -7,7 +7,7 @@ has the same sketch in every process and on every machine.
 from __future__ import annotations
 
 import zlib
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def shingles_of(words: list[str]) -> Shingles:
     """As `shingles`, of words that are normalised already."""
     if not words:
         return np.empty(0, np.uint64)
-    hashes = np.array([zlib.crc32(word.encode()) for word in words], np.uint64)
+    hashes = np.array([_hash(word) for word in words], np.uint64)
     length = min(_LENGTH, len(words))
     rolled = np.zeros(len(words) - length + 1, np.uint64)
     for place in range(length):
@@ -41,6 +41,11 @@ def shingles_of(words: list[str]) -> Shingles:
     rolled *= _MIX
     rolled ^= rolled >> np.uint64(29)
     return np.unique(rolled)
+
+
+@lru_cache(maxsize=1 << 16)
+def _hash(word: str) -> int:
+    return zlib.crc32(word.encode())
 
 
 def jaccard(one: Shingles, other: Shingles) -> float:

@@ -17,12 +17,13 @@ import numpy as np
 from blogtwin import atomic, file_reports, jsonl, workers
 from blogtwin.config import Private, Settings
 from blogtwin.dataset import dedupe
-from blogtwin.dataset.boilerplate import recurring, words_of
+from blogtwin.dataset.boilerplate import recurring, shown, words_of
 from blogtwin.dataset.cards import Card
 from blogtwin.dataset.dedupe import Duplicate, Likeness, Pair
 from blogtwin.dataset.examples import Room
 from blogtwin.dataset.privacy import Privacy
 from blogtwin.dataset.prompts import Wordings
+from blogtwin.dataset.sections import heading_of
 from blogtwin.dataset.split import held_out
 from blogtwin.errors import InputError
 from blogtwin.jsonl import Line
@@ -106,7 +107,7 @@ class Preparation:
                 card.words, card.text, card.code = one.words, one.text, one.code
                 if one.cut:
                     card.cuts = {"boilerplate": words_of(one.cut), **(card.cuts or {})}
-                    self.recurs.update(dict.fromkeys(one.cut, 1))
+                    self.recurs.update({shown(passage) for passage in one.cut if not heading_of(passage)})
                 beside = " beside what recurs in other posts" if one.cut else ""
                 if one.empty:
                     card.dropped = ("empty", f"has no text of its own{beside}")

@@ -159,8 +159,7 @@ def _notes(work: Preparation) -> Iterator[str]:
     """The passages that recurred, so that a person can see whether they are boilerplate."""
     recurs = sorted(work.recurs.items(), key=lambda one: (-one[1], one[0]))
     for passage, posts in recurs[:_SHOWN]:
-        said = " ".join(passage.split())
-        said = said if len(said) <= _EXCERPT else said[: _EXCERPT - 1] + "…"
+        said = passage if len(passage) <= _EXCERPT else passage[: _EXCERPT - 1] + "…"
         yield f"cut from {posts} post{'s' * (posts != 1)}: {said}"
     if len(recurs) > _SHOWN:
         yield f"and {len(recurs) - _SHOWN} other passages that recur; prepare_report.json has the words cut from each post"

@@ -164,10 +164,14 @@ def _sections(body: Sequence[str], notes: Footnotes, make: _Maker, room: Room, s
     by_chance = sorted(
         (content_id(str(seed), make.post_id, section.heading, str(place)), place, section)
         for place, section in enumerate(sections(body))
+        if section.text
     )
     chosen: dict[int, Example] = {}
     for _, place, section in by_chance:
-        example = make("section", notes.under(section.text), heading=notes.left_out_of(section.heading))
+        text = notes.under(section.text)
+        if not has_prose(text, _MIN_WORDS):
+            continue
+        example = make("section", text, heading=notes.left_out_of(section.heading))
         if room.fits(example.instruction, example.input, example.output) and has_prose(example.output, _MIN_WORDS):
             chosen[place] = example
         if len(chosen) == _MAX_SECTIONS:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blogtwin.words import count_words
+
+if TYPE_CHECKING:
+    import pyromark
 
 _ADDRESS = re.compile(r"https?://\S+")
 _TEX = re.compile(r"\\\\?\[.{1,2000}?\\\\?\]|\\\\?\(.{1,2000}?\\\\?\)", re.DOTALL)
@@ -27,18 +31,24 @@ def has_prose(text: str, words: int) -> bool:
     return any(count >= words for count in accumulate(map(count_words, _passages(text))))
 
 
+@cache
+def _options() -> pyromark.Options:
+    """What is known beside CommonMark; putting flags together takes as long as reading a paragraph."""
+    from pyromark import Options
+
+    return Options.ENABLE_TABLES | Options.ENABLE_FOOTNOTES | Options.ENABLE_MATH | Options.ENABLE_STRIKETHROUGH
+
+
 def _passages(text: str) -> Iterator[str]:
     """The prose of each paragraph, heading, item and cell."""
     import pyromark
 
-    options = pyromark.Options
-    known = options.ENABLE_TABLES | options.ENABLE_FOOTNOTES | options.ENABLE_MATH | options.ENABLE_STRIKETHROUGH
     if "\\(" in text or "\\[" in text:
         text = _TEX.sub(" ", text)
     passage: list[str] = []
     in_code = False
     event: Any  # one of thirty kinds of dictionary, or a word
-    for event in pyromark.events(text, options=known):
+    for event in pyromark.events(text, options=_options()):
         if type(event) is str:  # a break
             passage.append("\n")
             continue

@@ -224,13 +224,14 @@ def _parts(block: str, budget: int) -> Iterator[str]:
     if _FENCE.match(block) or block.startswith(("    ", "\t", "|", ">", "\x02")) or heading_of(block):
         yield block
         return
-    atoms = _items(lines) if _ITEM.match(block) else sentences(block)
-    group = ""
-    for atom in atoms:
-        if group and estimated_tokens(group + atom) > budget:
+    group, weight = "", 0
+    for atom in _items(lines) if _ITEM.match(block) else sentences(block):
+        more = _weight(atom)
+        if group and weight + more > budget * _TOKEN:
             yield group.strip()
-            group = ""
+            group, weight = "", 0
         group += atom
+        weight += more
     yield group.strip()
 
 
@@ -252,7 +253,8 @@ def sentences(paragraph: str) -> list[str]:
         # Only what is near counts: one bracket that is never closed must not hold a page together.
         near = paragraph[max(start, match.end() - 600) : match.end()]
         inside = near.count("`") % 2 or near.count("[") > near.count("]") or near.count("(") > near.count(")")
-        if not inside and not _ABBREVIATION.search(near[: len(near) - (match.end() - match.start()) + 1]):
+        stop = len(near) - (match.end() - match.start()) + 1
+        if not inside and not _ABBREVIATION.search(near, max(0, stop - 12), stop):
             out.append(paragraph[start : match.end()])
             start = match.end()
     return [*out, paragraph[start:]] if start < len(paragraph) else out

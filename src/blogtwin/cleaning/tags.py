@@ -45,6 +45,8 @@ _MARKS = {
     "del": "~~",
     "strike": "~~",
 }
+_SPOKEN_OF = _names("html head body title script style")  # put it before </head>
+_INDENT = re.compile(r"\n[ \t]+(?=\S)")
 _LINE = 20_000  # characters: as far back as a line's beginning is looked for
 _QUOTE_MARK = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 _CODE = frozenset(("code", "kbd", "samp", "tt"))
@@ -80,6 +82,9 @@ def _tags(parsed: Parsed, edits: Edits, verbatim: Ranges) -> list[_Tag]:
     places += [(start, end, False) for start, end in parsed.tags]
     tags = []
     for start, end, block in sorted(places):
+        if block:  # indentation that HTML does not see and Markdown would call code
+            for blank in _INDENT.finditer(text, start, end):
+                edits.put(blank.start() + 1, blank.end(), "")
         if text.startswith(("<!d", "<!D", "<?"), start) and (said := _DECLARATION.match(text, start, end)):
             edits.cut(said.start(), said.end(), "HTML")
         at = start
@@ -111,6 +116,8 @@ def _paired(tags: list[_Tag]) -> list[_Tag]:
 
 def _is_tag(tag: _Tag, text: str) -> bool:
     attributes = tag.rest.strip("/ \n\t")
+    if tag.name in _SPOKEN_OF and tag.partner < 0 and "=" not in attributes:
+        return False
     if tag.name not in _INLINE and tag.name not in _BLOCK and tag.name not in _EMBEDS:
         return "-" in tag.name and (tag.partner >= 0 or "=" in attributes)  # <twitter-card>, not <your-name>
     if tag.partner >= 0 or tag.closes or "=" in attributes or tag.rest.endswith("/"):
@@ -183,7 +190,7 @@ def _lone(text: str, edits: Edits, tag: _Tag) -> None:
     """A tag by itself: its Markdown, a blank line, or nothing."""
     name, new = tag.name, ""
     if name == "br":
-        new = "" if text[tag.end : tag.end + 1] == "\n" and not tag.block else "\n"
+        new = "" if text[tag.end : tag.end + 1] == "\n" else "\n"
         new = f"  {new}" if text[tag.start - 1 : tag.start] not in ("\n", "") else new
         line = text.rfind("\n", max(0, tag.start - _LINE), tag.start) + 1
         if text[line : line + 80].lstrip().startswith("|"):

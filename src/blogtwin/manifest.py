@@ -88,13 +88,17 @@ def _name(file: Path) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one stage is about to do: read `inputs`, with `settings`, and write `outputs`, then `manifest`."""
+    """What one stage is about to do: read `inputs`, with `settings`, and write `outputs`, then `manifest`.
+
+    listings: inputs that are too many to be hashed one by one, as a stamp that the stage made of their names, sizes and times.
+    """
 
     stage: str
     settings: Mapping[str, object]
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
     manifest: Path
+    listings: Mapping[str, FileStamp] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic, compare=False)
 
     @property
@@ -115,12 +119,26 @@ class Plan:
             return NEVER_RUN
         if last.settings != self.settings_hash:
             return "its settings have changed"
-        for paths, known, what in ((self.inputs, last.inputs, "input"), (self.outputs, last.outputs, "output")):
+        for name, listing in self.listings.items():
+            if last.inputs.get(name) != listing:
+                return f"input {name} has changed"
+        hashed = {name: one for name, one in last.inputs.items() if name not in self.listings}
+        for paths, known, what in ((self.inputs, hashed, "input"), (self.outputs, last.outputs, "output")):
             now = {_name(file): stamp(file, known.get(_name(file))) for path in paths for file in files_under(path)}
             if {name: one.sha256 for name, one in now.items()} != {name: one.sha256 for name, one in known.items()}:
                 changed = sorted(name for name in {*now, *known} if now.get(name) != known.get(name))
                 return f"{what} {changed[0]} has changed"
         return None
+
+    def vouched(self) -> bool:
+        """Whether the outputs are those of a run with these settings, whatever has become of the inputs."""
+        last = self.read()
+        if last is None or last.settings != self.settings_hash:
+            return False
+        files = [file for path in self.outputs for file in files_under(path)]
+        return {_name(file): stamp(file, last.outputs.get(_name(file))).sha256 for file in files} == {
+            name: one.sha256 for name, one in last.outputs.items()
+        }
 
     def finish(self, counts: Mapping[str, float]) -> Manifest:
         """Write the manifest: the last thing a stage does."""
@@ -128,7 +146,7 @@ class Plan:
             stage=self.stage,
             version=__version__,
             settings=self.settings_hash,
-            inputs={_name(file): stamp(file) for path in self.inputs for file in files_under(path)},
+            inputs={_name(file): stamp(file) for path in self.inputs for file in files_under(path)} | dict(self.listings),
             outputs={_name(file): stamp(file) for path in self.outputs for file in files_under(path)},
             counts=dict(counts),
             seconds=round(time.monotonic() - self.started, 3),

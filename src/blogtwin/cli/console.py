@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
+    from rich.text import Text
 
     from blogtwin.progress import Progress, Task
-    from blogtwin.stages.result import StageResult
+    from blogtwin.stages.result import StageResult, Tally
 
 _PROBLEMS_SHOWN = 20
 
@@ -78,6 +80,21 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = ""
     out.print(drawn)
 
 
+def two_columns(left: str, right: str, rows: Iterable[tuple[Text, Text]]) -> None:
+    """Texts beside each other, each in half of the width."""
+    from rich.table import Table
+
+    out = _stdout()
+    if not out.is_terminal:
+        out.width = 200
+    drawn = Table(left, right, box=None, pad_edge=False, padding=(0, 2), expand=True)
+    for column in drawn.columns:
+        column.ratio, column.overflow = 1, "fold"
+    for row in rows:
+        drawn.add_row(*row)
+    out.print(drawn)
+
+
 def figure(value: float) -> str:
     """A count or a measure as people read it: 12,345 or 0.12 or 95.1."""
     if value == int(value) and abs(value) < 1e15:
@@ -94,15 +111,24 @@ def show(result: StageResult, as_json: bool = False) -> None:
                 "counts": result.counts,
                 "outputs": [str(path) for path in result.outputs],
                 "notes": list(result.notes),
+                "tallies": [asdict(one) for one in result.tallies],
                 "problems": [{"path": one.path, "reason": one.reason, "lost": one.lost} for one in result.problems],
             }
         )
         return
     rows = [[name.replace("_", " "), figure(value)] for name, value in result.counts.items()]
     table(["", ""], [*rows, *(["written", str(path)] for path in result.outputs)], title=result.stage)
+    tallies(result.tallies)
     for note in result.notes:
         say(f"· {note}")
     problems(result)
+
+
+def tallies(found: Sequence[Tally]) -> None:
+    """What was left out, by kind: of how many files, and how many words."""
+    if found:
+        rows = [[one.verdict, one.what, f"{one.files:,}", f"{one.words:,}" if one.words else ""] for one in found]
+        table(["left out", "", "files", "words"], rows)
 
 
 def problems(result: StageResult) -> None:

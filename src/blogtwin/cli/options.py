@@ -26,6 +26,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 InputDir = Annotated[Path | None, setting("data", "input_dir", "--input-dir", "--blog-dir")]
 Formats = Annotated[str | None, typer.Option("--formats", help="File name endings to read, separated by commas.")]
+Author = Annotated[str | None, setting("data", "author", "--author")]
+Language = Annotated[str | None, setting("data", "language", "--language")]
+Drop = Annotated[
+    str | None, typer.Option("--drop", help="Parts to leave out, separated by commas: code, math, tables, footnotes.")
+]
 Drafts = Annotated[bool | None, setting("data", "drafts", "--drafts/--no-drafts")]
 Strict = Annotated[bool | None, setting("data", "strict", "--strict")]
 Split = Annotated[float | None, setting("data", "split", "--split")]

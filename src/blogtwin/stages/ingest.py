@@ -1,156 +1,159 @@
-"""Ingest: a folder of posts → one Post a line. In: data.input_dir. Out: raw_blogs.jsonl, then its manifest.
+"""Ingest: a folder of posts, or an export of one → one Post a line, with the author's words alone.
 
+In: data.input_dir. Out: raw_blogs.jsonl, ingest_report.json (what became of every file), an index for the next run, the manifest.
 A file that cannot be read is listed with its reason and does not stop the others, unless data.strict is set.
 """
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
-from blogtwin import jsonl
+from blogtwin import __version__, atomic, file_reports
 from blogtwin.config import Settings
 from blogtwin.errors import InputError, NothingUsable, UnreadableFile
-from blogtwin.manifest import Plan
+from blogtwin.manifest import FileStamp, Plan
 from blogtwin.progress import Progress
-from blogtwin.records import Post, content_id
-from blogtwin.sources import dates, titles
-from blogtwin.sources.base import Document
-from blogtwin.sources.folder import REGISTRY, Listing, listing
-from blogtwin.stages.result import Problem, StageResult
-from blogtwin.words import count_words
+from blogtwin.records import FileReport
+from blogtwin.sources.walk import walk
+from blogtwin.stages import blog
+from blogtwin.stages.earlier import Earlier, index_beside
+from blogtwin.stages.result import StageResult
+from blogtwin.stages.summary import Summary
 from blogtwin.workspace import Workspace, manifest_beside
-
-_DRAFT_FOLDERS = {"_drafts", "drafts"}
 
 
 def plan(settings: Settings, workspace: Workspace) -> Plan:
     """What an ingest would read and write."""
+    data = settings.data
+    source = data.input_dir
     return Plan(
         stage="ingest",
-        settings={"formats": sorted(settings.data.formats), "strict": settings.data.strict},
-        inputs=(settings.data.input_dir,),
-        outputs=(workspace.posts,),
+        settings={
+            "formats": sorted(data.formats),
+            "strict": data.strict,
+            "author": data.author,
+            "language": data.language,
+            "drop": sorted(data.drop),
+            "reader": __version__,  # a better reader reads everything again
+        },
+        inputs=(source,) if source.is_file() else (),
+        outputs=(workspace.posts, report_beside(workspace.posts)),
         manifest=manifest_beside(workspace.posts),
+        listings={str(source): _listing(settings)} if source.is_dir() else {},
     )
 
 
+def report_beside(posts: Path) -> Path:
+    """Where the report on what became of every file stands."""
+    return posts.with_name("ingest_report.json")
+
+
 def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageResult:
-    """Read every post below data.input_dir, in the order of paths.
+    """Read every post of data.input_dir, in the order of paths; what has not changed since the last run is not read again.
 
     Raises InputError for a folder that is not there or stays shut, NothingUsable for one without a readable post, and
     UnreadableFile for the first bad file when data.strict is set.
     """
-    plan_ = plan(settings, workspace)
-    folder = settings.data.input_dir
-    found = _found(folder, settings)
-    posts: list[Post] = []
-    problems = [Problem(_name(path, folder), reason) for path, reason in found.refused]
-    with progress.task("Reading posts", len(found.posts), "files") as task:
-        for path in found.posts:
-            name = _name(path, folder)
-            try:
-                post, remarks = _post(path, folder, name)
-            except UnreadableFile as refusal:
-                if settings.data.strict:
-                    raise
-                problems.append(Problem(name, str(refusal.args[-1])))
-            else:
-                posts.append(post)
-                problems += [Problem(name, remark, lost=False) for remark in remarks]
-            task.advance()
-    if not posts:
-        reasons = "; ".join(f"{problem.path} {problem.reason}" for problem in problems[:3])
-        raise NothingUsable(
-            f"none of the {len(found.posts)} posts in {folder} can be read: {reasons}", "mend those files first"
+    source = settings.data.input_dir
+    if not source.exists():
+        raise InputError(
+            f"the blog folder {source} is not there", "name the folder with your posts: --input-dir ./my-blog"
         )
-    jsonl.write(workspace.posts, posts)
+    plan_ = plan(settings, workspace)
+    last = plan_.read()
+    if last and plan_.stale() is None:
+        summary = Summary()
+        for report in file_reports.read(plan_.outputs[1]):
+            summary.add(report)
+        return _result(summary, last.counts, plan_, "nothing has changed since the last run")
+    summary, marks = _written(settings, plan_, progress)
     counts: dict[str, float] = {
-        "posts": len(posts),
-        "words": sum(post.word_count for post in posts),
-        "drafts": sum(post.draft for post in posts),
-        "unreadable files": sum(problem.lost for problem in problems),
-        "skipped files": found.skipped,
+        "posts": summary.kept,
+        "words": summary.words_after,
+        "words as found": summary.words_before,
+        "drafts": marks["drafts"],
+        "dropped": summary.verdicts["dropped"],
+        "unreadable files": summary.verdicts["unreadable"],
+        "passed over": summary.verdicts["passed over"],
+        "undated": marks["undated"],
     }
     plan_.finish(counts)
-    return StageResult("ingest", counts, (workspace.posts,), tuple(_notes(posts, found)), tuple(problems))
+    return _result(summary, counts, plan_)
 
 
-def _found(folder: Path, settings: Settings) -> Listing:
-    if not folder.exists():
-        raise InputError(
-            f"the blog folder {folder} is not there", "name the folder with your posts: --input-dir ./my-blog"
-        )
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder} is a file, not a folder", f"name the folder it stands in: --input-dir {folder.parent}"
-        )
-    found = listing(folder, set(settings.data.formats))
-    for path, reason in found.refused:
-        if settings.data.strict or path == folder:
-            raise InputError(f"the folder {path} {reason}", f"give yourself the right to read it: chmod u+rx '{path}'")
-    if not found.posts:
+def _written(settings: Settings, plan_: Plan, progress: Progress) -> tuple[Summary, Counter[str]]:
+    """Write the posts, the report and the index; they take their places only when all of them are whole.
+
+    Returns what the reports come to, and how many posts are drafts and how many undated.
+    """
+    posts, report = plan_.outputs
+    index = index_beside(posts)
+    summary = Summary()
+    marks: Counter[str] = Counter()
+    total = sum(stamp.size for stamp in plan_.listings.values()) or None
+    with (
+        progress.task("Reading posts", total, "files") as task,
+        Earlier(posts if plan_.vouched() and index.is_file() else None) as earlier,
+        atomic.open_text(posts) as lines,
+        atomic.open_text(index) as entries,
+        file_reports.open_report(report) as reports,
+    ):
+        for one in blog.of_folder(settings, earlier, task) if plan_.listings else blog.of_export(settings, task):
+            _refuse_when_strict(one.report, settings)
+            summary.add(one.report)
+            lines.write(one.line)
+            entries.write(one.entry)
+            reports.add(one.report)
+            # In a JSON line these can only be the fields: inside the text the quotation marks are escaped.
+            marks["undated"] += '"created_from":"file system"' in one.line
+            marks["drafts"] += '"draft":true' in one.line
+        _require_posts(summary, settings)
+    return summary, marks
+
+
+def _refuse_when_strict(report: FileReport, settings: Settings) -> None:
+    if settings.data.strict and report.verdict == "unreadable":
+        path = settings.data.input_dir / report.path
+        raise UnreadableFile(f"{path}: {report.reasons[0]}", "mend or remove the file, or go on without --strict")
+
+
+def _require_posts(summary: Summary, settings: Settings) -> None:
+    if summary.kept:
+        return
+    source = settings.data.input_dir
+    seen = sum(summary.verdicts.values())
+    if seen == summary.verdicts["passed over"]:
+        kinds = ", ".join(f"{tally.files} {tally.what}" for tally in summary.tallies()[:5])
         endings = ", ".join(f".{ending}" for ending in settings.data.formats)
         raise NothingUsable(
-            f"no posts in {folder}: looked for {endings} in it and its subfolders, and saw {_seen(found)}",
+            f"no posts in {source}: looked for {endings} in it and its subfolders, and saw {kinds or 'no files at all'}",
             "name the folder with your posts: --input-dir ./my-blog",
         )
-    return found
-
-
-def _seen(found: Listing) -> str:
-    if not found.skipped:
-        return "no files at all"
-    kinds = ", ".join(f"{count} {ending}" for ending, count in found.other.most_common(5))
-    return f"{found.skipped} other file{'s' * (found.skipped != 1)}" + (f" ({kinds})" if kinds else "")
-
-
-def _post(path: Path, folder: Path, name: str) -> tuple[Post, tuple[str, ...]]:
-    document = REGISTRY[path.suffix.lower().lstrip(".")].read(path)
-    relative = path.relative_to(folder)
-    title = document.title or titles.from_path(folder.absolute().joinpath(relative))
-    created_at, created_from = document.created_at, document.created_from
-    if created_from != "front matter" and (moment := dates.from_path(relative)):
-        created_at, created_from = moment, "file name"
-    if created_at is None:
-        created_at, created_from = datetime.fromtimestamp(int(path.stat().st_mtime), UTC), "file system"
-    post = Post(
-        # Not from the date: a file system's date changes with every copy of the folder.
-        id=content_id("post", name, title, document.text),
-        path=name,
-        title=title,
-        text=document.text,
-        format=document.format,
-        word_count=count_words(document.text),
-        created_at=created_at,
-        created_from=created_from,
-        language=document.language,
-        author=document.author,
-        tags=document.tags,
-        draft=document.draft or bool(_DRAFT_FOLDERS & {part.lower() for part in relative.parts[:-1]}),
-    )
-    return post, (*document.remarks, *_empty(document))
-
-
-def _empty(document: Document) -> tuple[str, ...]:
-    return () if document.text else ("has no text",)
-
-
-def _notes(posts: list[Post], found: Listing) -> list[str]:
-    notes = []
-    if undated := sum(post.created_from == "file system" for post in posts):
-        notes.append(
-            f"{undated} of {len(posts)} posts say nowhere when they were written; the file's own date stands in"
+    if summary.problems[0].path == ".":
+        raise InputError(
+            f"the folder {source} {summary.problems[0].reason}",
+            f"give yourself the right to read it: chmod u+rx '{source}'",
         )
-    if found.other:
-        others = ", ".join(
-            f"{count} {ending}" for ending, count in sorted(found.other.items(), key=lambda one: (-one[1], one[0]))[:5]
-        )
-        notes.append(f"passed over files of other kinds: {others}")
-    return notes
+    reasons = "; ".join(f"{problem.path} {problem.reason}" for problem in summary.problems[:3])
+    raise NothingUsable(f"none of the posts in {source} can be used: {reasons}", "mend those files first")
 
 
-def _name(path: Path, folder: Path) -> str:
-    """The path below the blog folder, with bytes that are no UTF-8 shown as \ufffd, because JSON cannot hold them."""
-    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")
+def _listing(settings: Settings) -> FileStamp:
+    """The names, sizes and times of everything in the blog folder. Its size is the number of files."""
+    digest = hashlib.sha256()
+    files = 0
+    for one in walk(settings.data.input_dir, settings.data.formats):
+        line = f"{one.path}\0{one.size}\0{one.mtime_ns}\0{one.reason}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+        files += 1
+    return FileStamp(sha256=digest.hexdigest(), size=files, mtime_ns=0)
+
+
+def _result(summary: Summary, counts: Mapping[str, float], plan_: Plan, *notes: str) -> StageResult:
+    if undated := int(counts["undated"]):
+        many = f"{undated:,} of {int(counts['posts']):,} posts"
+        notes = (*notes, f"{many} say nowhere when they were written; the file's own date stands in")
+    return StageResult("ingest", dict(counts), plan_.outputs, notes, tuple(summary.problems), summary.tallies())

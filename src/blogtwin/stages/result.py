@@ -16,11 +16,25 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """How often the same became of a file or of words in it. verdict: cut, dropped, unreadable or passed over."""
+
+    verdict: str
+    what: str
+    files: int
+    words: int
+
+
+@dataclass(frozen=True)
 class StageResult:
-    """counts: figures by name, in the order to show them. notes: remarks for people. problems: inputs to look at."""
+    """counts: figures by name, in the order to show them. notes: remarks for people. problems: inputs to look at.
+
+    tallies: what was left out, by kind.
+    """
 
     stage: str
     counts: dict[str, float]
     outputs: tuple[Path, ...]
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
+    tallies: tuple[Tally, ...] = field(default=())

@@ -60,7 +60,10 @@ def _markdown(text: str) -> str:
             fence, raw = begin.group(1), bool(begin.group(2))
             if not raw:
                 out.append(line)
-        elif _DIV.match(line) or _ATTRIBUTES.match(line):
+        elif _DIV.match(line):
+            _close(paragraph, out)
+            out.append("")
+        elif _ATTRIBUTES.match(line):
             _close(paragraph, out)
         elif line.strip():
             if _TERM.match(line):

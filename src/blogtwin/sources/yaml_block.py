@@ -40,6 +40,8 @@ def load_yaml(block: str) -> Values | None:
     """The mapping in `block`; None for a block that is YAML but no mapping. Raises Broken."""
     import yaml
 
+    if (odd := block.find(":\xa0")) >= 0:  # to YAML a key like any other
+        raise Broken("a non-breaking space stands where a blank should", block.count("\n", 0, odd) + 1)
     loader: Any = _loader(block)
     try:
         try:
@@ -51,6 +53,8 @@ def load_yaml(block: str) -> Values | None:
         raise Broken("it is nested too deeply", 1) from fault
     except (yaml.YAMLError, ValueError, TypeError) as fault:  # TypeError: a list as a key
         mark = getattr(fault, "problem_mark", None)
+        if "scanning a quoted" in str(getattr(fault, "context", "")):  # where it opens, not the end of the text
+            mark = getattr(fault, "context_mark", None)
         raise Broken(one_line(getattr(fault, "problem", None) or fault), mark.line + 1 if mark else 1) from fault
     if values is None or values == "":
         return Values({})

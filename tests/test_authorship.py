@@ -33,6 +33,9 @@ COMMENTS = {
     "names and dates in one line": (
         "## Comments\n\n**Ada** on March 3, 2010 at 5 pm:\n\nLovely.\n\n**Bert** on March 5, 2010 at 11 am:\n\nQuite."
     ),
+    "a longer heading": "### Comments and trackbacks\n\n**Ada** | 2010-03-03 17:05\n\nHm.\n\n**Bert** | 2010-03-05 11:00\n\nNo.",
+    "all in one line": "**Comments**\n\n**Ada** (3 Mar 2010, 17:00): Hi there.\n\n**Bert** (4 Mar 2010, 17:00): Hello.",
+    "numbers and moments": "## Comments\n\n#1 Ada said on 2010-03-03T17:00:00Z\n\nHi\n\n#2 Bert said on 2010-03-03T18:00Z\n\nYo",
     "one comment": "## Comments\n\n**Ada** wrote on 3 March 2010:\n\nA lovely read, thank you.",
     "comments from an earlier blog, dates below the names": (
         "* * *\n\n## Old comments from the earlier site\n\n**Ada B. said:**\n*12 December, 2009 at 4:48 am*\n\nWow.\n\n"

@@ -20,13 +20,14 @@ _TITLE = re.compile(
     r"comentarios?|respuestas?)\b.{0,120}"
     r"|(?:archived?|old|legacy|imported|previous|original|past|readers?['’]?s?)\s+(?:comments|feedback|responses)\b.{0,60}"
     r"|comments (?:from|imported|on the old|archive|\(\d+\)|\[\d+\]).{0,60}|コメント\s*[(（]?\d+.{0,10})"
-    r"|(?:reader )?(?:comments|responses|replies|feedback|reactions|kommentare|commentaires|comentarios|コメント))"
+    r"|(?:(?:reader|user|blog) )?(?:comments|responses|replies|feedback|reactions|kommentare|commentaires|comentarios|コメント)"
+    r"(?: (?:on|for|to) this (?:post|entry|article)| (?:&|and) (?:comments|responses|trackbacks|pingbacks))?)"
     r"[*_]{0,3}\s*[:：]?[*_]{0,3}\s*#*",
     re.IGNORECASE,
 )
 _TITLE_SIGNS = frozenset("#*_0123456789")
 _HEADING = re.compile(r"(#{1,6})[ \t]")
-_MARKS = re.compile(r"^[\s>]*(?:(?:[-*+]|\d{1,4}[.)])[ \t]+)?[#>*_\s\[(—–-]*")
+_MARKS = re.compile(r"^[\s>]*(?:(?:[-*+]|#?\d{1,4}[.):]|#\d{1,4})[ \t]+)?[#>*_\s\[(—–-]*")
 _DAY = (
     r"(?:(?:19|20)\d\d[-/.年]\s?\d{1,2}[-/.月]\s?\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.](?:20)?\d\d"
     r"|[^\W\d_]{3,10}\.? \d{1,2}(?:st|nd|rd|th)?,? (?:at )?(?:19|20)\d\d"
@@ -48,6 +49,7 @@ _ENTRY = tuple(
         rf"{_NAME},? (?P<says>{_SAYS})[\s,:：*_(|–—-]*(?:on |at |am |le )?(?P<when>{_WHEN}){_TAIL}",
         rf"{_NAME} ?(?P<says>{_SAYS})\s?[*_]*(?::|：|\.\.\.|…)[*_\s]*$",
         rf"{_NAME}(?:[*_]* on |[*_]* at |[\s*_]*[,@|•·(–—-]+[\s*_]*)(?P<when>{_WHEN}){_TAIL}",
+        rf"{_NAME} ?[(,|—–-]+ ?(?P<when>{_WHEN})\)? ?[:：] \S",
         rf"(?:on|at|am)? ?(?P<when>{_WHEN}),? {_NAME} (?P<says>{_SAYS}){_TAIL}",
     )
 )

@@ -62,7 +62,10 @@ class _Writer:
     def finished(self) -> str:
         """All of it, when the walk is over."""
         self._flush()
-        return joined(self._boxes[0].blocks).strip("\n").rstrip()
+        blocks = self._boxes[0].blocks
+        text = [place for place, (kind, _) in enumerate(blocks) if kind != "rule"] or [len(blocks)]
+        # A rule at either end divides nothing, and would be taken for front matter.
+        return joined(blocks[text[0] : text[-1] + 1]).strip("\n").rstrip()
 
     def enter(self, node: Node) -> After | None:
         """Take in one node; answers what is to be done after its children."""

@@ -43,6 +43,10 @@ _MOVABLE = ".,:;!?…"
 
 def markdown(tokens: Sequence[Token]) -> str:
     """The paragraph, without blank at either end; "" when there is nothing to see in it."""
+    if all(kind == "text" for kind, _, _ in tokens):  # most paragraphs are words and nothing else
+        words = _SPACE.sub(" ", "".join([text for _, text, _ in tokens])).strip(" ")
+        if not words or not _SPECIAL.search(words):
+            return words if _RULE.match(words) else _at_line_start(words)
     pieces = _sound(_nested(_collapsed(tokens)))
     if not any(kind in ("text", "code", "raw") for kind, _, _ in pieces):
         return ""

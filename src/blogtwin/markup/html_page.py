@@ -48,7 +48,8 @@ _ASIDES = re.compile(
 )
 _COMMENTS_BEGIN = re.compile(
     r"^(?:(?:\d+|one|two|three|no) (?:thoughts?|comments?|responses?|repl(?:y|ies)|reactions?)\b.{0,120}|"
-    r"(?:leave|post|add|write) a (?:comment|reply|response)\b.{0,40}|comments(?: \(\d+\))?:?|reader comments|discussion \(\d+\)|kommentare|commentaires)$",
+    r"(?:leave|post|add|write) a (?:comment|reply|response)\b.{0,40}|"
+    r"comments(?: \(\d+\))?:?|reader comments|discussion \(\d+\)|kommentare|commentaires)$",
     re.IGNORECASE,
 )
 _BETWEEN_NAMES = re.compile(r"\s+(?:[|·•»«–—-]|::)\s+")

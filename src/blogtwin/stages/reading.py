@@ -99,7 +99,7 @@ class Reader:
             return "has no text of its own"
         if self.language and post.language and post.language != self.language:
             return f"is in another language: {post.language}"
-        return authorship.not_the_authors(post.title, post.text, post.author, self.author)
+        return authorship.not_the_authors(post.title, post.text, post.author, self.author, document.text)
 
 
 def document_of(path: Path) -> Document:

@@ -20,7 +20,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from blogtwin.progress import Progress, Task
 from blogtwin.training import curve
 from blogtwin.training.base import Lesson, Speed
-from blogtwin.training.precision import Precision
+from blogtwin.training.engine import Engine
 
 _SAVE_EVERY = 300.0  # seconds; on a slow machine a kill costs no more than this
 _NEARLY_NOTHING = 2**24  # bytes free
@@ -39,19 +39,16 @@ def follow(trainer: Any, lesson: Lesson, progress: Progress) -> Speed:
     return Speed(course.seconds, course.tokens)
 
 
-def arguments(lesson: Lesson, precision: Precision) -> dict[str, Any]:
+def arguments(lesson: Lesson, engine: Engine) -> dict[str, Any]:
     """The training arguments that do not depend on the method."""
     settings = lesson.job.settings
     return {
         "output_dir": str(lesson.checkpoints.folder),
-        "use_cpu": True,
-        "bf16": False,  # mixed precision is for accelerators; here the base itself is in bfloat16, where it is used
         "max_steps": lesson.schedule.steps,
         # One row at a time: no padding, little memory; the gradients of a batch are added up.
         "per_device_train_batch_size": 1,
         "gradient_accumulation_steps": settings.batch_size,
         "per_device_eval_batch_size": 1,
-        "gradient_checkpointing": precision.frugal,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": lesson.schedule.warm_up,
@@ -64,9 +61,9 @@ def arguments(lesson: Lesson, precision: Precision) -> dict[str, Any]:
         "eval_strategy": "no",
         "report_to": "none",
         "disable_tqdm": True,
-        "dataloader_pin_memory": False,
         "seed": settings.seed,
         "data_seed": settings.seed,
+        **engine.device,
     }
 
 

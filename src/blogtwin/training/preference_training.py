@@ -19,22 +19,21 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from blogtwin.progress import Progress
 from blogtwin.training.base import Lesson, Speed
 from blogtwin.training.course import OurWay, arguments, follow, quiet
-from blogtwin.training.lora import model_of
-from blogtwin.training.precision import Precision
+from blogtwin.training.engine import Engine
 from blogtwin.training.rows import PairRow, RatedRow
 
 Columns = list[dict[str, Any]]  # one row a dict, in the names that trl's collators know
 
 
-def train(lesson: Lesson, precision: Precision, progress: Progress) -> Speed:
-    """As TrainingBackend.train says, in this precision."""
+def train(lesson: Lesson, engine: Engine, progress: Progress) -> Speed:
+    """As TrainingBackend.train says, by this engine."""
     quiet()
-    trainer = _dpo(lesson, precision) if lesson.job.settings.method == "dpo" else _kto(lesson, precision)
+    trainer = _dpo(lesson, engine) if lesson.job.settings.method == "dpo" else _kto(lesson, engine)
     trainer.measure_reference(progress)
     return follow(trainer, lesson, progress)
 
 
-def _dpo(lesson: Lesson, precision: Precision) -> _Dpo:
+def _dpo(lesson: Lesson, engine: Engine) -> _Dpo:
     settings = lesson.job.settings
     losses = {"sigmoid": 1.0, "sft": settings.sft_weight} if settings.sft_weight else {"sigmoid": 1.0}
     sides = [
@@ -42,9 +41,9 @@ def _dpo(lesson: Lesson, precision: Precision) -> _Dpo:
         for rows in (cast(Sequence[PairRow], lesson.train), cast(Sequence[PairRow], lesson.validation))
     ]
     trainer = _Dpo(
-        model=model_of(lesson.job, precision),
+        model=engine.load(lesson.job),
         args=DPOConfig(
-            **arguments(lesson, precision),
+            **arguments(lesson, engine),
             beta=settings.beta,
             loss_type=list(losses),
             loss_weights=list(losses.values()),
@@ -56,7 +55,7 @@ def _dpo(lesson: Lesson, precision: Precision) -> _Dpo:
     return trainer
 
 
-def _kto(lesson: Lesson, precision: Precision) -> _Kto:
+def _kto(lesson: Lesson, engine: Engine) -> _Kto:
     settings = lesson.job.settings
     sides = [
         _mismatched(cast(Sequence[RatedRow], rows), settings.batch_size, settings.seed)
@@ -65,10 +64,8 @@ def _kto(lesson: Lesson, precision: Precision) -> _Kto:
     # A batch is computed at once: the KL term is taken over it. And in one order: that term's pairs were made in it.
     whole = {"per_device_train_batch_size": settings.batch_size, "gradient_accumulation_steps": 1}
     trainer = _Kto(
-        model=model_of(lesson.job, precision),
-        args=KTOConfig(
-            **arguments(lesson, precision) | whole, beta=settings.beta, train_sampling_strategy="sequential"
-        ),
+        model=engine.load(lesson.job),
+        args=KTOConfig(**arguments(lesson, engine) | whole, beta=settings.beta, train_sampling_strategy="sequential"),
         train_dataset=datasets.Dataset.from_list(sides[0]),
         processing_class=lesson.tokenizer,
     )

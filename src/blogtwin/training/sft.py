@@ -16,19 +16,18 @@ from trl import SFTConfig, SFTTrainer
 from blogtwin.progress import Progress
 from blogtwin.training.base import Lesson, Speed
 from blogtwin.training.course import OurWay, arguments, follow, quiet
-from blogtwin.training.lora import model_of
-from blogtwin.training.precision import Precision
+from blogtwin.training.engine import Engine
 from blogtwin.training.rows import IGNORED, Row
 
 
-def train(lesson: Lesson, precision: Precision, progress: Progress) -> Speed:
-    """As TrainingBackend.train says, in this precision."""
+def train(lesson: Lesson, engine: Engine, progress: Progress) -> Speed:
+    """As TrainingBackend.train says, by this engine."""
     quiet()
     trainer = _Trainer(
-        model=model_of(lesson.job, precision),
+        model=engine.load(lesson.job),
         args=SFTConfig(
-            **arguments(lesson, precision),
-            loss_type="chunked_nll",  # the vocabulary's logits for the answers alone, a few hundred tokens at a time
+            **arguments(lesson, engine),
+            loss_type=engine.sft_loss,
             dataset_kwargs={"skip_prepare_dataset": True},
         ),
         train_dataset=datasets.Dataset.from_list(

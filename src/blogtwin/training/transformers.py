@@ -6,10 +6,12 @@ In: a Lesson. Out: checkpoints. The training itself is in sft.py and preference_
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from importlib.util import find_spec
 
 from blogtwin.progress import Progress
 from blogtwin.training.base import Lesson, Memory, Speed, TrainJob
+from blogtwin.training.engine import Engine
 from blogtwin.training.hardware import Hardware
 from blogtwin.training.precision import Precision
 from blogtwin.training.threads import limited
@@ -40,9 +42,20 @@ class Transformers:
     def train(self, lesson: Lesson, progress: Progress) -> Speed:
         """As the protocol says."""
         with progress.task("Loading the training libraries"):
-            from blogtwin.training import preference_training, sft
+            from blogtwin.training import lora, preference_training, sft
         precision = Precision.choose(lesson.job.base.parameters, lesson.job.hardware)
         with limited(lesson.job.threads or (None if precision.frugal else 1)):
+            engine = Engine(
+                load=partial(lora.model_of, precision=precision),
+                device={
+                    "use_cpu": True,
+                    # Mixed precision is for accelerators; here the base itself is in bfloat16, where it is used.
+                    "bf16": False,
+                    "gradient_checkpointing": precision.frugal,
+                    "dataloader_pin_memory": False,
+                },
+                sft_loss="chunked_nll",  # the vocabulary's logits for the answers alone, a few hundred tokens at a time
+            )
             if lesson.job.settings.method == "sft":
-                return sft.train(lesson, precision, progress)
-            return preference_training.train(lesson, precision, progress)
+                return sft.train(lesson, engine, progress)
+            return preference_training.train(lesson, engine, progress)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from blogtwin.words import count_words
 
 _FIRST, _LAST = 3, 3  # paragraphs in which a note may stand
-_MAX_WORDS = 60
+_MAX_WORDS, _MAX_CHARS = 60, 600
 _SIGNS = re.compile(r"^[\s>*_(\[#–—-]+|[\s*_)\]]+$")
 _MARK = re.compile(r"\n[ \t]*>[ \t]?")
 _HINTS = ("guest", "gast", "invit", "translat", "übersetz", "tradu", "перевод", "訳", "译", "譯", "原文")
@@ -156,7 +156,7 @@ def _notes(text: str, hints: tuple[str, ...]) -> Iterator[str]:
 
 
 def _paragraphs(text: str, hints: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """The places of the first and last paragraphs that hold one of the hints, in order; each of at most 600 characters."""
+    """The places of the first and last paragraphs that hold one of the hints, in order."""
     places: list[tuple[int, int]] = []
     start = 0
     for _ in range(_FIRST):
@@ -173,11 +173,10 @@ def _paragraphs(text: str, hints: tuple[str, ...]) -> Iterator[tuple[int, int]]:
             break
         last.append((begin, end))
         end = begin - 2
-    for start, end in places + last[::-1]:
-        if 0 < end - start <= 600:
-            lowered = text[start:end].lower()
-            if any(hint in lowered for hint in hints):
-                yield start, end
+    short = [(start, end) for start, end in places + last[::-1] if 0 < end - start <= _MAX_CHARS]
+    lowered = [text[start:end].lower() for start, end in short]
+    if any(map("\n".join(lowered).__contains__, hints)):
+        yield from (place for place, said in zip(short, lowered, strict=True) if any(map(said.__contains__, hints)))
 
 
 def _plain(paragraph: str) -> str:

@@ -7,8 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from blogtwin import adapter_folder as adapter
 from blogtwin import jsonl
 from blogtwin.config import Settings, TrainingSettings
 from blogtwin.errors import ModelError, NothingUsable, OutputError
-from blogtwin.progress import Silent, Task
+from blogtwin.progress import Silent
 from blogtwin.records import AdapterCard, Example
 from blogtwin.stages import finetune
 from blogtwin.training import hardware, precision, starter
@@ -26,6 +24,7 @@ from blogtwin.training.checkpoints import Checkpoints
 from blogtwin.training.hardware import detect_hardware_platform as detect
 from blogtwin.training.schedule import Schedule
 from blogtwin.workspace import Workspace
+from training_runs import Interrupting, files, place
 
 SENTENCES = (
     "The clock in the hall stopped on Tuesday.",
@@ -43,16 +42,10 @@ def example(post: int) -> Example:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    place = Workspace(
-        posts=tmp_path / "data" / "raw_blogs.jsonl",
-        training_data=tmp_path / "data" / "training_data.jsonl",
-        validation=tmp_path / "data" / "validation.jsonl",
-        model=tmp_path / "models" / "twin",
-        report=tmp_path / "report.json",
-    )
-    jsonl.write(place.training_data, map(example, range(24)))
-    jsonl.write(place.validation, map(example, range(24, 28)))
-    return place
+    made = place(tmp_path)
+    jsonl.write(made.training_data, map(example, range(24)))
+    jsonl.write(made.validation, map(example, range(24, 28)))
+    return made
 
 
 def settings(base: Path | str, **changes: object) -> Settings:
@@ -61,15 +54,6 @@ def settings(base: Path | str, **changes: object) -> Settings:
     )
     given = frozenset({("training", "learning_rate")})
     return replace(Settings(), training=replace(training, **changes), given=given)  # type: ignore[arg-type]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Everything a run leaves but its manifest, which holds the seconds it took."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    }
 
 
 def test_the_twin_predicts_held_out_posts_better_and_its_folder_says_what_it_is(
@@ -123,7 +107,8 @@ def _loss(workspace: Workspace, card: AdapterCard, chosen: Settings) -> float:
 
 KILLED = """
 import sys
-from test_finetune import place, settings
+from test_finetune import settings
+from training_runs import place
 from blogtwin.progress import Silent
 from blogtwin.stages import finetune
 from blogtwin.training import starter
@@ -131,17 +116,6 @@ from blogtwin.training import starter
 starter.STEPS = 12
 finetune.run(settings("starter"), place(sys.argv[1]), Silent())
 """
-
-
-def place(root: str | Path) -> Workspace:
-    data = Path(root) / "data"
-    return Workspace(
-        posts=data / "raw_blogs.jsonl",
-        training_data=data / "training_data.jsonl",
-        validation=data / "validation.jsonl",
-        model=Path(root) / "models" / "twin",
-        report=Path(root) / "report.json",
-    )
 
 
 def kill_when(root: Path, pattern: str) -> None:
@@ -176,30 +150,6 @@ def test_a_run_killed_while_making_its_base_and_again_while_training_ends_with_t
     finetune.run(settings("starter"), again, progress)
     assert any(note.startswith("going on from step") for note in progress.notes)
     assert files(again.model) == undisturbed
-
-
-class Interrupting(Silent):
-    """Someone presses Ctrl-C after so many steps of training."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.steps = steps
-
-    @contextmanager
-    def task(self, label: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
-        with super().task(label, total, unit) as task:
-            yield _Interrupting(self, task) if label.startswith("Training") else task
-
-
-class _Interrupting:
-    def __init__(self, progress: Interrupting, task: Task) -> None:
-        self.progress = progress
-        self.task = task
-
-    def advance(self, amount: float = 1, **figures: str) -> None:
-        self.progress.steps -= 1
-        if not self.progress.steps:
-            raise KeyboardInterrupt
 
 
 def test_ctrl_c_leaves_the_last_checkpoint_and_the_earlier_twin_in_service(
@@ -361,7 +311,10 @@ def test_an_adapter_folder_that_was_cut_off_says_so(tiny_adapter: Path, tmp_path
 
 
 def test_the_machine_is_described_without_loading_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = "import sys; from blogtwin.training import hardware; hardware.detect_hardware_platform(); print('torch' in sys.modules)"
+    script = (
+        "import sys; from blogtwin.training import hardware; hardware.detect_hardware_platform();"
+        "print('torch' in sys.modules)"
+    )
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
     monkeypatch.setenv("PATH", str(tmp_path))
     here = detect()

@@ -6,8 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,14 @@ from blogtwin import adapter_folder, jsonl
 from blogtwin.chat_template import LLAMA3
 from blogtwin.config import Settings, TrainingSettings
 from blogtwin.errors import BrokenRecord, ModelError, NothingUsable, UsageError
-from blogtwin.progress import Silent, Task
+from blogtwin.progress import Silent
 from blogtwin.records import Example
 from blogtwin.stages import finetune
 from blogtwin.training import examples, preferences
 from blogtwin.training.preferences import Pair, Rating
 from blogtwin.training.rows import paired, rated, tokenized
 from blogtwin.workspace import Workspace
+from training_runs import Interrupting, files, place
 
 SYSTEM = TrainingSettings().system_prompt
 GOOD = ("The clock in the hall stopped on Tuesday.", "My neighbour's bees were in the lime tree by noon.")
@@ -43,14 +42,7 @@ def write(path: Path, lines: list[dict[str, object]]) -> Path:
     return path
 
 
-def place(root: Path) -> Workspace:
-    return Workspace(
-        posts=root / "data" / "raw_blogs.jsonl",
-        training_data=root / "data" / "preferences.jsonl",
-        validation=root / "data" / "validation.jsonl",
-        model=root / "models" / "twin",
-        report=root / "report.json",
-    )
+PREFERENCES = "preferences.jsonl"
 
 
 def settings(parent: Path | None, **changes: object) -> Settings:
@@ -65,7 +57,6 @@ def settings(parent: Path | None, **changes: object) -> Settings:
 def parent(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A twin that has learned from examples."""
     workspace = place(tmp_path_factory.mktemp("parent"))
-    workspace = replace(workspace, training_data=workspace.training_data.with_name("training_data.jsonl"))
     texts = [{"instruction": f"Write about day {day}.", "output": str(pair(day)["chosen"])} for day in range(12)]
     write(workspace.training_data, [*texts])
     chosen = settings(None, method="sft", base_model=str(tiny_base), epochs=1.0, lora_r=4, lora_alpha=8)
@@ -75,18 +66,9 @@ def parent(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    made = place(tmp_path)
+    made = place(tmp_path, PREFERENCES)
     write(made.training_data, [pair(day) for day in range(20)])
     return made
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Everything a run leaves but its manifest, which holds the seconds it took."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    }
 
 
 # --- the shapes of the data
@@ -284,29 +266,6 @@ def test_a_file_without_a_pair_that_says_anything_is_refused(parent: Path, works
 # --- a run that is cut off
 
 
-class Interrupting(Silent):
-    """Someone presses Ctrl-C after so many steps of training."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.steps = steps
-
-    @contextmanager
-    def task(self, label: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
-        with super().task(label, total, unit) as task:
-            yield _Interrupting(self, task) if label.startswith("Training") else task
-
-
-class _Interrupting:
-    def __init__(self, progress: Interrupting, task: Task) -> None:
-        self.progress = progress
-
-    def advance(self, amount: float = 1, **figures: str) -> None:
-        self.progress.steps -= 1
-        if not self.progress.steps:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("method", ["dpo", "kto"])
 def test_an_interrupted_run_ends_with_the_same_bytes(method: str, parent: Path, workspace: Workspace) -> None:
     chosen = settings(parent, method=method)
@@ -324,16 +283,17 @@ def test_an_interrupted_run_ends_with_the_same_bytes(method: str, parent: Path, 
 KILLED = """
 import sys
 from pathlib import Path
-from test_preferences import place, settings
+from test_preferences import PREFERENCES, settings
+from training_runs import place
 from blogtwin.progress import Silent
 from blogtwin.stages import finetune
 
-finetune.run(settings(Path(sys.argv[2])), place(Path(sys.argv[1])), Silent())
+finetune.run(settings(Path(sys.argv[2])), place(sys.argv[1], PREFERENCES), Silent())
 """
 
 
 def test_a_killed_dpo_run_ends_with_the_same_bytes(parent: Path, workspace: Workspace, tmp_path: Path) -> None:
-    again = place(tmp_path / "again")
+    again = place(tmp_path / "again", PREFERENCES)
     write(again.training_data, [pair(day) for day in range(20)])
     command = [sys.executable, "-c", KILLED, str(tmp_path / "again"), str(parent)]
     process = subprocess.Popen(command, cwd=Path(__file__).parent)

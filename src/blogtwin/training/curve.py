@@ -32,12 +32,19 @@ def check(entry: Mapping[str, float], learning_rate: float) -> None:
     learning_rate: the peak rate, from which the error suggests a smaller one.
     """
     for name, what in (("loss", "loss"), ("grad_norm", "gradient"), ("eval_loss", "loss on the held-out answers")):
-        if not isfinite(entry.get(name, 0.0)):
-            rate = entry.get("learning_rate", learning_rate)
+        value = entry.get(name, 0.0)
+        if isfinite(value):
+            continue
+        if entry["step"] == 0:
             raise ModelError(
-                f"training diverged at step {entry['step']:g}: the {what} is {entry[name]} (learning rate {rate:.3g})",
-                f"nothing was replaced, and the last good checkpoint is kept; try a smaller rate: --lr {learning_rate / 4:.2g}",
+                f"before the first step the {what} is {value}: the base model's own weights are damaged or too large",
+                "fetch or copy that model again, or choose another with --base-model",
             )
+        rate = entry.get("learning_rate", learning_rate)
+        raise ModelError(
+            f"training diverged at step {entry['step']:g}: the {what} is {value} (learning rate {rate:.3g})",
+            f"nothing was replaced, and the last good checkpoint is kept; try a smaller rate: --lr {learning_rate / 4:.2g}",
+        )
 
 
 def write_log(path: Path, log: Log) -> None:

@@ -1,0 +1,54 @@
+"""What the tests of training share: a place to work in, what a run left there, and someone who presses Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from blogtwin.progress import Silent, Task
+from blogtwin.workspace import Workspace
+
+
+def place(root: str | Path, training_data: str = "training_data.jsonl") -> Workspace:
+    data = Path(root) / "data"
+    return Workspace(
+        posts=data / "raw_blogs.jsonl",
+        training_data=data / training_data,
+        validation=data / "validation.jsonl",
+        model=Path(root) / "models" / "twin",
+        report=Path(root) / "report.json",
+    )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything a run leaves but its manifest, which holds the seconds it took."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+class Interrupting(Silent):
+    """Someone presses Ctrl-C after so many steps of training."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    @contextmanager
+    def task(self, label: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        with super().task(label, total, unit) as task:
+            yield _Interrupting(self, task) if label.startswith("Training") else task
+
+
+class _Interrupting:
+    def __init__(self, progress: Interrupting, task: Task) -> None:
+        self.progress = progress
+        self.task = task
+
+    def advance(self, amount: float = 1, **figures: str) -> None:
+        self.progress.steps -= 1
+        if not self.progress.steps:
+            raise KeyboardInterrupt

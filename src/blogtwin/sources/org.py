@@ -25,6 +25,7 @@ _ALSO = {  # Org's and ox-hugo's names → everyone's
     "hugo_publishdate": "publishdate", "export_hugo_publishdate": "publishdate", "post_date": "date", "email": "",
 }  # fmt: skip
 MAX_HEADINGS = 10_000
+MAX_CHARS = 500_000  # marks without words cost four seconds a million
 
 
 class OrgSource:
@@ -34,6 +35,10 @@ class OrgSource:
 
     def read(self, path: Path) -> Document:
         text, remarks = text_of(path)
+        if len(text) > MAX_CHARS:
+            raise unreadable(
+                path, f"has {len(text):,} characters; Org is read up to {MAX_CHARS:,}", "cut it into posts"
+            )
         values: dict[str, object] = {}
         if text.lstrip("\n").startswith("---\n"):  # Jekyll and some exporters put YAML above Org
             front = front_matter.split(text)
@@ -46,13 +51,15 @@ class OrgSource:
         nodes = list(tree)
         posts = [node for node in nodes[1:] if node.get_property("EXPORT_FILE_NAME")]
         values = {**_keywords(text), **values}
+        if isinstance(values.get("title"), str):
+            values["title"] = org_inline.markdown_of(str(values["title"]))
         if len(posts) == 1:
             values = {**values, **_properties(posts[0])}
             nodes = _below(posts[0], nodes)
         elif posts:
             remarks = (*remarks, f"holds {len(posts)} posts (subtrees with EXPORT_FILE_NAME), which were read as one")
         left: Counter[str] = Counter()
-        body = joined(_blocks(nodes, "title" in values, left))
+        body = joined(_blocks(nodes, "title" in values, left, posts[0].level if len(posts) == 1 else 0))
         if left:
             remarks = (
                 *remarks,
@@ -96,10 +103,13 @@ def _heading(node: Any) -> str:
     return org_inline.markdown_of(re.sub(r"\s*\[\d*(?:/\d*|%)\]\s*$", "", node.get_heading(format="raw")))
 
 
-def _blocks(nodes: list[Any], titled: bool, left: Counter[str]) -> Blocks:
-    """The headings and what is below each. titled: whether level one is free for sections."""
+def _blocks(nodes: list[Any], titled: bool, left: Counter[str], above: int) -> Blocks:
+    """The headings and what is below each. titled: whether level one is free for sections.
+
+    above: the level of the heading that is the post's own title, 0 for a file that is one post.
+    """
     tops = sum(node.level == 1 for node in nodes[1:])
-    shift = 1 if titled or tops > 1 else 0
+    shift = (1 if titled or tops > 1 else 0) - above
     out: Blocks = []
     notes: Blocks = []
     shut = 0  # the level of a heading whose subtree is not exported
@@ -114,7 +124,7 @@ def _blocks(nodes: list[Any], titled: bool, left: Counter[str]) -> Blocks:
                 shut = level
                 left["subtree"] += 1
                 continue
-            if words := _heading(node):
+            if level > above and (words := _heading(node)):
                 out.append(("h", f"{'#' * min(level + shift, 6)} {words}"))
         lines = [line for line in node.get_body(format="raw").split("\n") if not _PLANNING.match(line)]
         found = org_blocks.blocks(lines, left)

@@ -7,6 +7,7 @@ nothing is looked at twice, save what stands inside a list or a block.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -23,11 +24,31 @@ _NOTE = re.compile(r"\[fn:([\w-]+)\][ \t]*(.*)$")
 _DRAWER = re.compile(r"[ \t]*:([\w-]+):[ \t]*$")
 _END = re.compile(r"[ \t]*:END:[ \t]*$", re.IGNORECASE)
 _ENVIRONMENT = re.compile(r"[ \t]*\\begin\{([\w*]+)\}")
+_CLOSES = re.compile(r"[ \t]*(?:#\+END_\w+|:END:)[ \t]*$|.{0,500}?(\\end\{[\w*]+\})", re.IGNORECASE)
+_MAX_COLUMNS = 60
 _MAX_DEPTH = 40  # of lists and blocks in one another; deeper ones are read as plain lines
 
 
-def blocks(lines: Sequence[str], left: Counter[str], depth: int = 0) -> Blocks:
-    """The blocks in `lines`; what is no text is counted in `left`."""
+class Lines(list[str]):
+    """Lines, and where each kind of block is closed: looking for it line by line would take the square of their number."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__(lines)
+        self._ends: dict[str, list[int]] = {}
+        for place, line in enumerate(lines):
+            if closes := _CLOSES.match(line):
+                self._ends.setdefault((closes.group(1) or line.strip()).upper(), []).append(place)
+
+    def closing(self, what: str, place: int) -> int | None:
+        """The first line from `place` on that closes `what`."""
+        ends = self._ends.get(what.upper(), [])
+        found = bisect_left(ends, place)
+        return ends[found] if found < len(ends) else None
+
+
+def blocks(given: Sequence[str], left: Counter[str], depth: int = 0) -> Blocks:
+    """The blocks in `given`; what is no text is counted in `left`."""
+    lines = Lines(given)
     out: Blocks = []
     paragraph: list[str] = []
     place = 0
@@ -54,7 +75,7 @@ def blocks(lines: Sequence[str], left: Counter[str], depth: int = 0) -> Blocks:
     return out
 
 
-def _special(lines: Sequence[str], place: int, left: Counter[str], depth: int) -> tuple[Blocks, int] | None:
+def _special(lines: Lines, place: int, left: Counter[str], depth: int) -> tuple[Blocks, int] | None:
     """The block that begins at `place` and where it ends, or None for a line of a paragraph."""
     line = lines[place]
     start = line.lstrip()
@@ -70,7 +91,7 @@ def _special(lines: Sequence[str], place: int, left: Counter[str], depth: int) -
             )
             return ([], printed[1]) if printed else ([], place + 1)
         return ([], place + 1) if start.startswith(("# ", "#+")) or start == "#" else None
-    if start.startswith("|"):
+    if start.startswith("|") and line.count("|") <= _MAX_COLUMNS:
         return _table(lines, place)
     if start.startswith(":"):
         return _colon(lines, place, left)
@@ -81,13 +102,9 @@ def _special(lines: Sequence[str], place: int, left: Counter[str], depth: int) -
     if re.fullmatch(r"[ \t]*-{5,}[ \t]*", line):
         return [("hr", "---")], place + 1
     if begin := _ENVIRONMENT.match(line):
-        closing = f"\\end{{{begin.group(1)}}}"
-        end = _until(lines, place, lambda one: closing in one)
-        return (
-            ([("p", "$$\n" + "\n".join(lines[place : end + 1]).strip() + "\n$$")], end + 1)
-            if end < len(lines)
-            else None
-        )
+        closed = lines.closing(f"\\end{{{begin.group(1)}}}", place)
+        if closed is not None:
+            return [("p", "$$\n" + "\n".join(lines[place : closed + 1]).strip() + "\n$$")], closed + 1
     return None
 
 
@@ -97,13 +114,10 @@ def _until(lines: Sequence[str], place: int, ends: Callable[[str], bool]) -> int
     return place
 
 
-def _block(
-    lines: Sequence[str], place: int, begin: re.Match[str], left: Counter[str], depth: int
-) -> tuple[Blocks, int] | None:
+def _block(lines: Lines, place: int, begin: re.Match[str], left: Counter[str], depth: int) -> tuple[Blocks, int] | None:
     kind, argument = begin.group(1).upper(), begin.group(2)
-    closing = f"#+END_{kind}"
-    end = _until(lines, place + 1, lambda one: one.strip().upper() == closing)
-    if end == len(lines):
+    end = lines.closing(f"#+END_{kind}", place + 1)
+    if end is None:
         return [], place + 1  # never closed: its line goes, its text stays
     inside = [re.sub(r"^([ \t]*),(?=[*,]|#\+)", r"\1", line) for line in lines[place + 1 : end]]
     return _written(kind, argument, inside, left, depth), end + 1
@@ -135,7 +149,7 @@ def _dedented(lines: Sequence[str]) -> list[str]:
     return [line[margin:] if line.strip() else "" for line in lines]
 
 
-def _colon(lines: Sequence[str], place: int, left: Counter[str]) -> tuple[Blocks, int] | None:
+def _colon(lines: Lines, place: int, left: Counter[str]) -> tuple[Blocks, int] | None:
     """`: code` lines, or a drawer, which holds data."""
     start = lines[place].lstrip()
     if start == ":" or start.startswith(": "):
@@ -143,14 +157,14 @@ def _colon(lines: Sequence[str], place: int, left: Counter[str]) -> tuple[Blocks
         code = "\n".join(line.lstrip()[2:] for line in lines[place:end])
         return [("pre", fenced(code, ""))], end
     if _DRAWER.match(lines[place]) and not _END.match(lines[place]):
-        end = _until(lines, place, lambda one: bool(_END.match(one)))
-        if end < len(lines):
-            return [], end + 1
+        closing = lines.closing(":END:", place)
+        if closing is not None:
+            return [], closing + 1
     return None
 
 
 def _table(lines: Sequence[str], place: int) -> tuple[Blocks, int]:
-    end = _until(lines, place, lambda one: not one.lstrip().startswith("|"))
+    end = _until(lines, place, lambda one: not one.lstrip().startswith("|") or one.count("|") > _MAX_COLUMNS)
     rows = [
         [Cell([("p", written)] if (written := markdown_of(cell.strip())) else []) for cell in _cells(line)]
         for line in lines[place:end]
@@ -177,8 +191,9 @@ def _list(lines: Sequence[str], place: int, left: Counter[str], depth: int) -> t
             break
         end = _end_of_item(lines, place + 1, margin)
         words = _COOKIE.sub("", item.group(3))
-        term = None if ordered else _TERM.match(words)
-        terms = terms or bool(term)
+        if not items:  # the first item tells whether this is a list of definitions
+            terms = not ordered and bool(_TERM.match(words))
+        term = _TERM.match(words) if terms else None
         inside = _dedented(lines[place + 1 : end])
         if term:
             name = markdown_of(term.group(1))

@@ -30,6 +30,7 @@ def pipeline(
     ollama_base_url: options.OllamaUrl = None,
     threads: options.Threads = None,
     offline: options.Offline = None,
+    backend: options.Backend = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and why, and end.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run every stage, changed or not.")] = False,
     until: Annotated[
@@ -57,7 +58,7 @@ def pipeline(
                 "runtime": runtime,
                 "ollama_base_url": ollama_base_url,
             },
-            "machine": {"threads": threads, "offline": offline},
+            "machine": {"threads": threads, "offline": offline, "backend": backend},
         },
     )
     workspace = Workspace.here(settings)

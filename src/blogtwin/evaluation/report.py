@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from blogtwin.evaluation.privacy import Leaks
 from blogtwin.evaluation.voice import Voice
 from blogtwin.records import Record, Sampling
 
@@ -69,6 +70,7 @@ class Report(Record):
     average_bleu_base: float
     rouge_l: float
     rouge_l_base: float
+    privacy: Leaks  # what the twin's answers say that is private
     counts: Counts
     seed: int
     sampling: Sampling  # of the answers; each has a seed of its own, given beside it
@@ -90,6 +92,8 @@ def figures(report: Report) -> dict[str, float]:
         **{name: round(value, 2) for name, value in voice.items() if value is not None},
         "bleu": round(report.average_bleu, 2),
         "rouge_l": round(report.rouge_l, 3),
+        "private_originals": sum(report.privacy.originals.values()),
+        "private_looking": sum(report.privacy.unknown.values()),
         "prompts": report.counts.prompts,
         "held_out_posts": report.counts.posts,
     }

@@ -19,10 +19,12 @@ from blogtwin.errors import InputError, NothingUsable
 from blogtwin.evaluation import report as report_room
 from blogtwin.evaluation.overlap import average_bleu, average_rouge_l
 from blogtwin.evaluation.perplexity import HeldOut, Losses, answer_losses
+from blogtwin.evaluation.privacy import leaks
 from blogtwin.evaluation.report import Counts, PostLoss, Report, Sample, clipped
 from blogtwin.evaluation.voice import voice_score
 from blogtwin.evaluation.words import cut, words
 from blogtwin.manifest import Plan
+from blogtwin.privacy import stand_ins
 from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard, Deployment, Example, Sampling
 from blogtwin.safetensors_file import check_safetensors
@@ -43,6 +45,7 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
     """What an evaluation reads and writes. It is stale when another twin stands behind the name."""
     twin = find_deployment(settings.deployment.model_name)
     prompts = settings.evaluation.test_prompts_file
+    private = stand_ins.file_beside(workspace.training_data)
     evaluation = asdict(settings.evaluation)
     return Plan(
         stage="evaluate",
@@ -51,7 +54,11 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
             "model": settings.deployment.model_name,
             "twin": twin.model_dump(exclude={"artifact": {"gguf"}}) if twin else None,
         },
-        inputs=(workspace.validation, workspace.training_data, *([prompts] if prompts.is_file() else [])),
+        inputs=(
+            workspace.validation,
+            workspace.training_data,
+            *(path for path in (prompts, private) if path.is_file()),
+        ),
         outputs=(workspace.report,),
         manifest=manifest_beside(workspace.report),
     )
@@ -67,11 +74,23 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     twin = deployment(settings.deployment.model_name)
     card = read_card(Path(twin.adapter))
     held_out, training = _examples(workspace)
+    private = stand_ins.read(stand_ins.file_beside(workspace.training_data))
     asked = questions(held_out, settings)
     base_answers, twin_answers, sampling = side_by_side(settings, workspace, twin, card, asked, progress)
     losses, shortened, left_out = _losses(settings, twin, card, held_out, progress)
     report = _report(
-        twin, card, settings, training, asked, base_answers, twin_answers, sampling, losses, shortened, left_out
+        twin,
+        card,
+        settings,
+        training,
+        private,
+        asked,
+        base_answers,
+        twin_answers,
+        sampling,
+        losses,
+        shortened,
+        left_out,
     )
     atomic.write_text(workspace.report, report.model_dump_json(indent=2) + "\n")
     counts = report_room.figures(report)
@@ -159,6 +178,7 @@ def _report(
     card: AdapterCard,
     settings: Settings,
     training: Sequence[str],
+    private: stand_ins.StandIns,
     asked: Sequence[Question],
     base_answers: Sequence[str],
     twin_answers: Sequence[str],
@@ -184,6 +204,7 @@ def _report(
         average_bleu_base=average_bleu(base, posts),
         rouge_l=average_rouge_l(mine, posts),
         rouge_l_base=average_rouge_l(base, posts),
+        privacy=leaks(twin_answers, private),
         counts=Counts(
             examples=len(losses.answers),
             posts=len(by_post),
@@ -235,6 +256,12 @@ def _notes(report: Report) -> tuple[str, ...]:
         out.append(
             f"the voice is judged on {report.counts.held_out_titles} held-out posts: see its interval before the figure"
         )
+    if report.privacy.originals:
+        said = ", ".join(report.privacy.hints)
+        out.append(f"the twin says private things that were replaced before training, known from elsewhere: {said}")
+    if report.privacy.unknown:
+        what = ", ".join(f"{many} × {kind}" for kind, many in report.privacy.unknown.items())
+        out.append(f"the twin wrote what looks private and is no stand-in ({what}): see sample_comparisons")
     if report.perplexity >= report.perplexity_base:
         out.append("the twin predicts the held-out posts no better than its base: more posts or epochs are needed")
     return tuple(out)

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from blogtwin.cleaning.clean import clean
+from blogtwin.config import Part
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,111 @@ def test_what_is_opened_a_thousand_times_and_never_closed_takes_no_time(opening:
     begun = time.process_time()
     clean(opening * 5000, "markdown")
     assert time.process_time() - begun < 2
+
+
+WRITTEN = """One `span` and $x^2$, too.[^1]
+
+```
+code block
+```
+
+| A | B |
+|---|---|
+| 1 | 2 |
+
+$$
+y_1 = 2
+$$
+
+Price $5, $6.
+
+[^1]: A note.
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "gone"),
+    [
+        ("code", "```\ncode block\n```\n\n"),
+        ("math", "$$\ny_1 = 2\n$$\n\n"),
+        ("tables", "| A | B |\n|---|---|\n| 1 | 2 |\n\n"),
+        ("footnotes", "\n\n[^1]: A note."),
+    ],
+)
+def test_a_part_is_left_out_by_a_setting_and_counted(part: Part, gone: str) -> None:
+    cleaned = clean(WRITTEN, "markdown", [part])
+    left = WRITTEN.strip().replace(gone, "")
+    left = left.replace(" $x^2$", "") if part == "math" else left.replace("[^1]", "") if part == "footnotes" else left
+    assert cleaned.text == left
+    assert cleaned.cuts[part] > 0
+    assert clean(WRITTEN, "markdown").text == WRITTEN.strip()
+
+
+def test_what_is_cut_is_counted_by_what_it_was() -> None:
+    written = "A {{< figure two words >}} b <!-- two words --> [c](https://example.org) ![one](d)\n\n<iframe>gone</iframe>\n\nTags: e"
+    cuts = dict(clean(written, "markdown").cuts)
+    assert cuts == {"addresses": 3, "comments": 2, "embeds": 3, "images": 2, "shortcodes": 3, "tags": 2}
+
+
+HOSTILE = [
+    "[",
+    "![](",
+    "[a](",
+    "[a][b]",
+    "[[a|",
+    "<div>",
+    "<div>\n\n",
+    "<b>",
+    "<pre>",
+    "<li>",
+    "<blockquote>",
+    "<!--",
+    '<a~href="',
+    "<Foo~a={",
+    "{{",
+    "{%",
+    "{{<~",
+    "{#~",
+    "{%~highlight~%}",
+    "{%~a~%}",
+    "[caption~",
+    "[code]",
+    ":::",
+    ":::~a\n",
+    "!!!~note\n",
+    ">~",
+    ">~-~",
+    "-~",
+    "1.~",
+    "-~[a](#b)\n",
+    "#~a\n",
+    "a\n-\n",
+    "`a~",
+    "$a~",
+    "\\(a_b\\)",
+    "\\[",
+    "*a~",
+    "&amp;",
+    "&#42;",
+    "[^1]:~a\n",
+    "[a]:~b\n",
+    "{:~.a}",
+    "|a",
+    "---\n",
+    "Tags:~a\n\n",
+    ">\n",
+    "\x00",
+    "~",
+    "a~~\n",
+    "import~a\n\n",
+    "日本[",
+    "😀![](",
+]
+
+
+@pytest.mark.parametrize("repeated", HOSTILE)
+def test_hostile_markdown_takes_no_time(repeated: str) -> None:
+    written = repeated.replace("~", " ") * (200_000 // len(repeated))
+    begun = time.process_time()
+    clean(written, "markdown", ["code", "math", "tables", "footnotes"])
+    assert time.process_time() - begun < 1.5

@@ -21,7 +21,7 @@ _CONTENTS_LINE = re.compile(
     rf"(?:\A|\n)[ \t]*(?:#{{1,6}}[ \t]*|\*\*|__)?{_CONTENTS}:?(?:\*\*|__)?[ \t#:]*(?:\n[=-]+[ \t]*)?\s*\Z",
     re.IGNORECASE,
 )
-_TOC_MARKS = ("[toc", "[TOC", "[_toc", "[_TOC", "[[toc", "{toc}", "{TOC}", "[TableOf", "[Toc")
+_TOC_MARKS = ("oc]", "OC]", "oc}", "OC}", "oc_]", "OC_]", "Contents]")
 _ADDRESS_LINE = re.compile(r"\n[ \t]*<?https?://[^\s<>]+>?[ \t]*(?=\n|\Z)")
 _DEFINITION = re.compile(
     r"\n {0,3}\[(?!\^)[^\]\n]{1,999}\]:[ \t]*\S+[ \t]*(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\))?[ \t]*(?=\n|\Z)"
@@ -60,20 +60,21 @@ def edit_links(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
         edits.put(start, end, text[start + 1 : end - 1].removeprefix("mailto:"))
     for start, end in parsed.definitions:
         edits.cut(start, end, "addresses")
-    if "](" in text:
-        known = Ranges([*parsed.images, *((link.start, link.end) for link in parsed.links)])
-        for match in _BROKEN.finditer(text):
-            if (
-                "\n\n" not in match[2]
-                and not known.hold(match.start())
-                and not known.hold(match.end() - 1)
-                and not verbatim.hold(match.start())
-            ):
-                edits.put(
-                    match.start(), match.end(), "" if match[1] else match[2], "images" if match[1] else "addresses"
-                )
+    _broken(parsed, edits, verbatim)
     if "[[" in text:
         _wiki(text, edits, verbatim)
+
+
+def _broken(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
+    """Links that are none by the grammar, but were meant."""
+    text = parsed.text
+    known = Ranges([*verbatim.spans, *parsed.images, *((link.start, link.end) for link in parsed.links)])
+    if all(known.hold(match.start()) for match in re.finditer(r"\]\(", text)):
+        return
+    for match in _BROKEN.finditer(text):
+        if "\n\n" not in match[2] and not known.hold(match.start()) and not known.hold(match.end() - 1):
+            edits.put(match.start(), match.end(), "" if match[1] else match[2], "images" if match[1] else "addresses")
+            edits.deep = True
 
 
 def _besides(words: str) -> bool:

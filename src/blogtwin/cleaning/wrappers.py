@@ -34,6 +34,8 @@ _JSX_COMMENT = re.compile(r"\{/\*"), re.compile(r"\*/\}")
 _COMPONENT = re.compile(r"<(/?)([A-Z]\w+(?:\.\w+)*)(?=[\s/>])")
 _FRAGMENT = re.compile(r"^[ \t]*</?>[ \t]*$", re.MULTILINE)
 _MARKED = frozenset(")]`*_>")  # the last sign of a link, a picture, code, emphasis, a tag
+_BROKEN = 50  # tags without an end: more have only hostile texts
+_DEEPEST = 20  # components in components
 _FAR = 5000  # characters of one component's tag
 
 
@@ -133,22 +135,26 @@ def _components(text: str, cuts: Cuts) -> str:
     closed = set(re.findall(r"</([A-Z][\w.]*)\s*>", text))
 
     def change(edits: Edits, verbatim: Ranges) -> None:
-        opened: dict[str, list[tuple[int, int]]] = {}
+        opened: list[tuple[str, int, int]] = []
+        done = broken = 0
         for match in _COMPONENT.finditer(text):
             start, name = match.start(), match[2]
-            if (
-                verbatim.hold(start)
-                or (start and text[start - 1].isalnum())
-                or (end := _tag_end(text, match.end())) < 0
-            ):
+            if start < done or verbatim.hold(start) or (start and text[start - 1].isalnum()):
                 continue
+            end = _tag_end(text, match.end())
+            if end < 0:
+                broken += 1
+                if broken > _BROKEN:
+                    return
+                continue
+            done = end
             if match[1]:
-                if opened.get(name):
-                    _children(edits, opened[name].pop(), (start, end))
+                if opened and opened[-1][0] == name:
+                    _children(edits, opened.pop()[1:], (start, end))
             elif text[end - 2] == "/":
                 edits.cut(start, end, "components")
-            elif name in closed:
-                opened.setdefault(name, []).append((start, end))
+            elif name in closed and len(opened) < _DEEPEST:
+                opened.append((name, start, end))
 
     text = _changed(text, cuts, change)
     return _FRAGMENT.sub("", text)

@@ -211,6 +211,7 @@ def test_a_language_has_one_code_however_it_is_called(said: str, code: str | Non
             "```\nthe and of is was the\n```\n\nL'horloge du couloir s'est arrêtée un mardi, et personne ne l'a remarqué.",
             "fr",
         ),
+        ("GitHub Release Notes GitHub Advisory Database RSS Feed JSON Feed のフィードがなかったので作りました。", "ja"),
         ("Hm.", None),
         ("```\nfor line in lines: print(line)\n```", None),
     ],

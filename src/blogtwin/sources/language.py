@@ -31,6 +31,8 @@ _OWN_NAMES = {
 }  # fmt: skip
 _ENOUGH = 200  # letters of prose: beyond these the answer no longer changes, and the time grows
 _TOO_FEW = 40
+_KANA = re.compile(r"[\u3041-\u30ff]")
+_HANGUL = re.compile(r"[\uac00-\ud7a3]")
 _NOT_PROSE = re.compile(r"`[^`\n]*`|https?://\S+|[\w.+-]+@[\w.-]+|[#*_>|\[\](){}=~\\<]|\d+")
 
 
@@ -54,6 +56,10 @@ def detect(text: str) -> str | None:
     letters = sum(2 + 2 * (character >= "\u2e80") if character.isalpha() else 0 for character in prose) // 2
     if letters < _TOO_FEW:
         return None
+    for mark, tongue in ((_KANA, "ja"), (_HANGUL, "ko")):
+        # The detector counts words, of which the Latin names in a Japanese sentence are most.
+        if len(mark.findall(prose)) > max(8, letters * 0.05):
+            return tongue
     found = _detector().detect_language_of(prose)
     if found is None:
         return None

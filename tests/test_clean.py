@@ -115,70 +115,24 @@ def test_a_part_is_left_out_by_a_setting_and_counted(part: Part, gone: str) -> N
 
 
 def test_what_is_cut_is_counted_by_what_it_was() -> None:
-    written = "A {{< figure two words >}} b <!-- two words --> [c](https://example.org) ![one](d)\n\n<iframe>gone</iframe>\n\nTags: e"
+    written = "A {{< figure two words >}} b <!-- two words --> [c](https://example.org) ![one](d)"
+    written += "\n\n<iframe>gone</iframe>\n\nTags: e"
     cuts = dict(clean(written, "markdown").cuts)
     assert cuts == {"addresses": 3, "comments": 2, "embeds": 3, "images": 2, "shortcodes": 3, "tags": 2}
 
 
-HOSTILE = [
-    "[",
-    "![](",
-    "[a](",
-    "[a][b]",
-    "[[a|",
-    "<div>",
-    "<div>\n\n",
-    "<b>",
-    "<pre>",
-    "<li>",
-    "<blockquote>",
-    "<!--",
-    '<a~href="',
-    "<Foo~a={",
-    "{{",
-    "{%",
-    "{{<~",
-    "{#~",
-    "{%~highlight~%}",
-    "{%~a~%}",
-    "[caption~",
-    "[code]",
-    ":::",
-    ":::~a\n",
-    "!!!~note\n",
-    ">~",
-    ">~-~",
-    "-~",
-    "1.~",
-    "-~[a](#b)\n",
-    "#~a\n",
-    "a\n-\n",
-    "`a~",
-    "$a~",
-    "\\(a_b\\)",
-    "\\[",
-    "*a~",
-    "&amp;",
-    "&#42;",
-    "[^1]:~a\n",
-    "[a]:~b\n",
-    "{:~.a}",
-    "|a",
-    "---\n",
-    "Tags:~a\n\n",
-    ">\n",
-    "\x00",
-    "~",
-    "a~~\n",
-    "import~a\n\n",
-    "日本[",
-    "😀![](",
-]
+HOSTILE = (
+    *("[", "![](", "[a](", "[a][b] ", "[[a|", "[^1]: a\n", "[a]: b\n", "- [a](#b)\n", "[caption ", "[code]"),
+    *("<div>", "<div>\n\n", "<b>", "<pre>", "<li>", "<blockquote>", "<!--", '<a href="', "<Foo a={", "<Foo>\n"),
+    *("{{", "{% ", "{{< ", "{# ", "{% highlight %}", "{% a %}", "{: .a}", ":::", "::: a\n", "!!! note\n"),
+    *("> ", "> - ", "- ", "1. ", "# a\n", "a\n-\n", "|a", "---\n", "Tags: a\n\n", ">\n", "import a\n\n"),
+    *("`a ", "$a ", "\\(a_b\\) ", "\\[", "*a ", "&amp;", "&#42;", "\x00", " ", "a  \n", "日本[", "😀![]("),
+)
 
 
 @pytest.mark.parametrize("repeated", HOSTILE)
 def test_hostile_markdown_takes_no_time(repeated: str) -> None:
-    written = repeated.replace("~", " ") * (200_000 // len(repeated))
+    written = repeated * (100_000 // len(repeated))
     begun = time.process_time()
     clean(written, "markdown", ["code", "math", "tables", "footnotes"])
-    assert time.process_time() - begun < 1.5
+    assert time.process_time() - begun < 1

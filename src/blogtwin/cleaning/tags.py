@@ -47,6 +47,7 @@ _MARKS = {
 }
 _SPOKEN_OF = _names("html head body title script style")  # put it before </head>
 _INDENT = re.compile(r"\n[ \t]+(?=\S)")
+_MOST = 30_000  # tags: a text with more is nobody's post, and is left as it is after them
 _LINE = 20_000  # characters: as far back as a line's beginning is looked for
 _QUOTE_MARK = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 _CODE = frozenset(("code", "kbd", "samp", "tt"))
@@ -81,14 +82,14 @@ def _tags(parsed: Parsed, edits: Edits, verbatim: Ranges) -> list[_Tag]:
     places = [(block.start, block.end, True) for block in parsed.blocks if block.kind == "html"]
     places += [(start, end, False) for start, end in parsed.tags]
     tags = []
-    for start, end, block in sorted(places):
+    for start, end, block in sorted(places)[:_MOST]:
         if block:  # indentation that HTML does not see and Markdown would call code
             for blank in _INDENT.finditer(text, start, end):
                 edits.put(blank.start() + 1, blank.end(), "")
         if text.startswith(("<!d", "<!D", "<?"), start) and (said := _DECLARATION.match(text, start, end)):
             edits.cut(said.start(), said.end(), "HTML")
         at = start
-        while match := _TAG.search(text, at, end):
+        while len(tags) < _MOST and (match := _TAG.search(text, at, end)):
             at = match.end()
             if match[2] is None:
                 close = text.find("-->", at, end)

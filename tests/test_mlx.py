@@ -3,28 +3,35 @@ leaves the same adapter, and goes on where it stopped."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tiny_models
-from blogtwin import jsonl
+from blogtwin import adapter_folder, jsonl
+from blogtwin.config import Settings
 from blogtwin.errors import ModelError
 from blogtwin.export.merge import merge
-from blogtwin.progress import Silent
+from blogtwin.progress import Progress, Silent
 from blogtwin.stages import finetune
-from blogtwin.training import adapter, precision
-from blogtwin.training.hardware import detect
+from blogtwin.stages.result import StageResult
+from blogtwin.training import models
+from blogtwin.training.base import TrainingBackend
+from blogtwin.training.hardware import Hardware
 from blogtwin.training.mlx import Mlx
+from blogtwin.training.precision import Precision
 from blogtwin.training.transformers import Transformers
 from blogtwin.workspace import Workspace
 from test_finetune import Interrupting, example, files, place, settings
@@ -32,22 +39,70 @@ from test_finetune import Interrupting, example, files, place, settings
 needs_mlx = pytest.mark.skipif(find_spec("mlx_lm") is None, reason="mlx-lm is not installed here: uv sync --extra mlx")
 
 
+# --- what is trained, and by whom
+
+
+def filled(root: Path) -> Workspace:
+    """Examples and pairs."""
+    made = place(root)
+    jsonl.write(made.training_data, map(example, range(24)))
+    jsonl.write(made.validation, map(example, range(24, 28)))
+    for name, days in (("preferences.jsonl", range(12)), ("preferences_validation.jsonl", range(12, 16))):
+        lines = [json.dumps(pair(day)) + "\n" for day in days]
+        made.training_data.with_name(name).write_text("".join(lines), "utf-8")
+    return made
+
+
+def pair(day: int) -> dict[str, str]:
+    worse = "In conclusion, every day is a rich tapestry. Let us delve into it."
+    return {"prompt": f"Write about day {day}.", "chosen": example(day).output[:90], "rejected": worse}
+
+
+def run(backend: TrainingBackend, chosen: Settings, place: Workspace, progress: Progress | None = None) -> StageResult:
+    if chosen.training.method != "sft":
+        place = replace(place, training_data=place.training_data.with_name("preferences.jsonl"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finetune, "choose", lambda *_: backend)
+        return finetune.run(chosen, place, progress or Silent())
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return filled(tmp_path)
 
 
-def filled(root: Path) -> Workspace:
-    made = place(root)
-    jsonl.write(made.training_data, map(example, range(24)))
-    jsonl.write(made.validation, map(example, range(24, 28)))
+@pytest.fixture(scope="module")
+def twin(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Learned by MLX from examples."""
+    made = filled(tmp_path_factory.mktemp("twin"))
+    run(Mlx(anywhere=True), settings(tiny_base), made)
     return made
 
 
-@pytest.fixture
-def by_mlx(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is trained in this test is trained by MLX."""
-    monkeypatch.setattr(finetune, "choose", lambda *_: Mlx(anywhere=True))
+@pytest.fixture(scope="module")
+def start(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter that PEFT made."""
+    folder = tiny_models.save_adapter(tiny_base, tmp_path_factory.mktemp("start"), std=0.05)
+    fingerprint = models.check(tiny_base.name, tiny_base, str(tiny_base)).fingerprint
+    tiny_models.write_card(folder, tiny_base, base_hash=fingerprint)
+    return folder
+
+
+def going_on(start: Path, method: str) -> Settings:
+    return settings(start, method=method, from_adapter=start, learning_rate=0.005)
+
+
+@pytest.fixture(scope="module")
+def further(start: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Workspace]:
+    """What MLX makes of that adapter by a method."""
+
+    @cache
+    def made(method: str) -> Workspace:
+        workspace = filled(tmp_path_factory.mktemp(method))
+        run(Mlx(anywhere=True), going_on(start, method), workspace)
+        return workspace
+
+    return made
 
 
 def numbers(workspace: Workspace, name: str) -> list[float]:
@@ -56,7 +111,7 @@ def numbers(workspace: Workspace, name: str) -> list[float]:
 
 
 def test_it_serves_on_a_mac_and_elsewhere_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    linux = replace(detect(), platform="cpu", found={"apple_silicon": "this is no Mac"})
+    linux = Hardware("cpu", "a processor", None, 2**34, 8, True, {"apple_silicon": "this is no Mac"})
     mac = replace(linux, platform="apple_silicon")
     monkeypatch.setattr("blogtwin.training.mlx.find_spec", lambda name: object())
     assert Mlx().unavailable(mac) is None
@@ -66,55 +121,68 @@ def test_it_serves_on_a_mac_and_elsewhere_only_when_asked(monkeypatch: pytest.Mo
     assert Mlx().unavailable(mac) == "the `mlx` extra is not installed: uv sync --extra mlx"
 
 
+# --- learning
+
+
 @needs_mlx
+@pytest.mark.parametrize("method", ["sft", "dpo", "kto"])
 def test_it_learns_step_for_step_as_the_transformers_backend_does(
-    tiny_base: Path, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, start: Path, further: Callable[[str], Workspace], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from peft import get_peft_model_state_dict
+    """From the same adapter, with the same rows in the same order."""
+    from transformers import Trainer
 
-    from blogtwin.training import mlx_loop, mlx_model, sft
-
-    chosen = settings(tiny_base)
-    first: dict[str, Any] = {}  # the adapter as PEFT draws it
-    with_lora = sft._with_lora
-
-    def drawn(*given: Any) -> Any:
-        model = with_lora(*given)
-        first.update({name: value.numpy().copy() for name, value in get_peft_model_state_dict(model).items()})
-        return model
+    from blogtwin.training import mlx_methods
 
     class Order:
         """The order in which MLX takes the rows."""
 
-        epoch = 0
+        def __init__(self, rows: int) -> None:
+            self.rows = rows
+            self.step = 0
 
         def __len__(self) -> int:
-            return 24
+            return self.rows
 
         def __iter__(self) -> Iterator[int]:
-            steps = range(6 * self.epoch, 6 * self.epoch + 6)
-            self.epoch += 1
-            return iter([row for step in steps for row in mlx_loop.batch(range(24), 4, step, chosen.training.seed)])
+            steps = range(self.step, self.step + ceil(self.rows / 4))
+            self.step = steps.stop
+            return iter([row for step in steps for row in mlx_methods.batch(range(self.rows), 4, step, chosen.seed)])
 
-    monkeypatch.setattr(sft, "_with_lora", drawn)
-    monkeypatch.setattr(sft._Trainer, "_get_train_sampler", lambda *_: Order())
-    monkeypatch.setattr(finetune, "choose", lambda *_: Transformers())
-    finetune.run(chosen, workspace, Silent())
-
-    fresh = mlx_model.add_adapter
-
-    def same(model: Any, *given: Any) -> None:
-        fresh(model, *given)
-        mlx_model.from_peft(model, first)
-
-    other = filled(tmp_path / "other")
-    monkeypatch.setattr(mlx_model, "add_adapter", same)
-    monkeypatch.setattr(finetune, "choose", lambda *_: Mlx(anywhere=True))
-    finetune.run(chosen, other, Silent())
+    chosen = going_on(start, method).training
+    if method != "kto":  # whose order is the same in both
+        monkeypatch.setattr(Trainer, "_get_train_sampler", lambda self, *_: Order(len(self.train_dataset)))
+    run(Transformers(), going_on(start, method), workspace)
 
     bounds = {"loss": 1e-3, "eval_loss": 1e-3, "learning_rate": 1e-6, "epoch": 1e-6, "grad_norm": 0.02}
+    if method == "dpo":
+        bounds |= {"eval_accuracy": 1e-6, "eval_margin": 0.01}
     for name, within in bounds.items():
-        assert numbers(other, name) == pytest.approx(numbers(workspace, name), rel=within), name
+        assert numbers(further(method), name) == pytest.approx(numbers(workspace, name), rel=within, abs=1e-6), name
+
+
+@needs_mlx
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_the_better_answers_come_to_be_preferred_and_a_run_goes_on_to_the_same_bytes(
+    method: str, start: Path, further: Callable[[str], Workspace], workspace: Workspace
+) -> None:
+    measured = further(method)
+    assert numbers(measured, "eval_loss")[-1] < numbers(measured, "eval_loss")[0]
+    assert numbers(measured, "eval_margin")[0] == 0
+    assert numbers(measured, "eval_margin")[-1] > 0.5
+    if method == "dpo":
+        assert (numbers(measured, "eval_accuracy")[0], numbers(measured, "eval_accuracy")[-1]) == (0, 1)
+
+    mlx = Mlx(anywhere=True)
+    with pytest.raises(KeyboardInterrupt):
+        run(mlx, going_on(start, method), workspace, Interrupting(5))
+    progress = Silent()
+    run(mlx, going_on(start, method), workspace, progress)
+    assert progress.notes[0].startswith("going on from step")
+    assert files(workspace.model) == files(measured.model)
+
+
+# --- the model and its adapter
 
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -157,7 +225,7 @@ def test_base_and_adapter_mean_the_same_to_mlx_and_to_peft(shape: str, tiny_base
     AutoModelForCausalLM.from_config(tiny_models.config(kind, 1024, 4, **changes)).save_pretrained(base)
     folder = tiny_models.save_adapter(base, tmp_path / "adapter", std=0.1)
     peft = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), folder)
-    weights = load_file(folder / adapter.WEIGHTS)
+    weights = load_file(folder / adapter_folder.WEIGHTS)
 
     model = mlx_model.load(base, bf16=False)
     mlx_model.add_adapter(model, rank=4, alpha=8, seed=1)
@@ -182,25 +250,21 @@ def logits(model: Any) -> Any:
 
 
 @needs_mlx
-def test_what_mlx_trained_merges_to_the_model_that_mlx_had(
-    tiny_base: Path, workspace: Workspace, by_mlx: None, tmp_path: Path
-) -> None:
+def test_what_mlx_trained_merges_to_the_model_that_mlx_had(tiny_base: Path, twin: Workspace, tmp_path: Path) -> None:
     import torch
     from safetensors.numpy import load_file
     from transformers import AutoModelForCausalLM
 
     from blogtwin.training import mlx_model
 
-    chosen = settings(tiny_base)
-    result = finetune.run(chosen, workspace, Silent())
-    assert result.counts["validation_perplexity"] < 0.9 * result.counts["base_validation_perplexity"]
-    made = adapter.load(workspace.model)
-    assert made.card.versions.keys() >= {"mlx", "mlx-lm"}
+    assert numbers(twin, "eval_loss")[-1] < numbers(twin, "eval_loss")[0] - 0.1
+    card = adapter_folder.load(twin.model).card
+    assert card.versions.keys() >= {"mlx", "mlx-lm"}
+    chosen = settings(tiny_base).training
     model = mlx_model.load(tiny_base, bf16=False)
-    mlx_model.add_adapter(model, chosen.training.lora_r, chosen.training.lora_alpha, seed=0)
-    mlx_model.from_peft(model, load_file(workspace.model / adapter.WEIGHTS))
-
-    merged = AutoModelForCausalLM.from_pretrained(merge(workspace.model, tmp_path / "merged"), dtype=torch.float32)
+    mlx_model.add_adapter(model, chosen.lora_r, chosen.lora_alpha, seed=0)
+    mlx_model.from_peft(model, load_file(twin.model / adapter_folder.WEIGHTS))
+    merged = AutoModelForCausalLM.from_pretrained(merge(twin.model, tmp_path / "merged"), dtype=torch.float32)
     with torch.no_grad():
         theirs = merged(torch.tensor([TOKENS])).logits[0].numpy()
     ours = logits(model)
@@ -208,37 +272,33 @@ def test_what_mlx_trained_merges_to_the_model_that_mlx_had(
 
 
 @needs_mlx
-def test_ctrl_c_leaves_a_checkpoint_from_which_it_ends_with_the_same_bytes(
-    tiny_base: Path, workspace: Workspace, by_mlx: None
-) -> None:
-    finetune.run(settings(tiny_base), workspace, Silent())
-    wanted = files(workspace.model)
-    with pytest.raises(KeyboardInterrupt):
-        finetune.run(settings(tiny_base), workspace, Interrupting(8))
-    progress = Silent()
-    finetune.run(settings(tiny_base), workspace, progress)
-    assert progress.notes == ["going on from step 6 of 12"]
-    assert files(workspace.model) == wanted
+def test_an_adapter_of_another_base_or_rank_is_refused(tiny_base: Path, start: Path) -> None:
+    from safetensors.numpy import load_file
+
+    from blogtwin.training import mlx_model
+
+    model = mlx_model.load(tiny_base, bf16=False)
+    mlx_model.add_adapter(model, rank=8, alpha=8, seed=0)
+    with pytest.raises(ModelError, match=r"has \(4, 128\) as .*down_proj.lora_A.weight, and here it is \(8, 128\)"):
+        mlx_model.from_peft(model, load_file(start / adapter_folder.WEIGHTS))
+
+
+# --- what may happen on the way
 
 
 KILLED = """
 import sys
 from pathlib import Path
 from test_finetune import place, settings
-from blogtwin.progress import Silent
-from blogtwin.stages import finetune
+from test_mlx import run
 from blogtwin.training.mlx import Mlx
 
-finetune.choose = lambda *_: Mlx(anywhere=True)
-finetune.run(settings(Path(sys.argv[1])), place(sys.argv[2]), Silent())
+run(Mlx(anywhere=True), settings(Path(sys.argv[1])), place(sys.argv[2]))
 """
 
 
 @needs_mlx
-def test_a_run_that_is_killed_ends_with_the_same_bytes(tiny_base: Path, workspace: Workspace, by_mlx: None) -> None:
-    finetune.run(settings(tiny_base), workspace, Silent())
-    wanted = files(workspace.model)
-    (workspace.model / adapter.CARD).unlink()
+def test_a_run_that_is_killed_ends_with_the_same_bytes(tiny_base: Path, twin: Workspace, workspace: Workspace) -> None:
     command = [sys.executable, "-c", KILLED, str(tiny_base), str(workspace.model.parent.parent)]
     process = subprocess.Popen(command, cwd=Path(__file__).parent)
     while not (workspace.model / ".training" / "checkpoint-3" / "sealed.json").exists():
@@ -247,38 +307,30 @@ def test_a_run_that_is_killed_ends_with_the_same_bytes(tiny_base: Path, workspac
     process.send_signal(signal.SIGKILL)
     process.wait()
     progress = Silent()
-    finetune.run(settings(tiny_base), workspace, progress)
+    run(Mlx(anywhere=True), settings(tiny_base), workspace, progress)
     assert progress.notes[0].startswith("going on from step")
-    assert files(workspace.model) == wanted
+    assert files(workspace.model) == files(twin.model)
 
 
 @needs_mlx
-def test_a_large_base_in_bfloat16_learns_the_same_and_goes_on_to_the_same_bytes(
-    tiny_base: Path, workspace: Workspace, by_mlx: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_large_base_in_bfloat16_learns_the_same_with_less_memory(
+    tiny_base: Path, twin: Workspace, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = filled(tmp_path / "plain")
-    finetune.run(settings(tiny_base), plain, Silent())
-    monkeypatch.setattr(precision, "_LARGE", 1000)
-    monkeypatch.setattr(finetune.hardware, "detect", lambda: replace(detect(), platform="apple_silicon"))
-    finetune.run(settings(tiny_base), workspace, Silent())
-    wanted = files(workspace.model)
-    assert numbers(workspace, "loss")[:4] == pytest.approx(numbers(plain, "loss")[:4], rel=0.02)
-    with pytest.raises(KeyboardInterrupt):
-        finetune.run(settings(tiny_base), workspace, Interrupting(8))
-    finetune.run(settings(tiny_base), workspace, Silent())
-    assert files(workspace.model) == wanted
+    monkeypatch.setattr("blogtwin.training.mlx._precision", lambda _: Precision(bf16=True, frugal=True))
+    run(Mlx(anywhere=True), settings(tiny_base), workspace)
+    assert numbers(workspace, "loss") == pytest.approx(numbers(twin, "loss"), rel=0.02)
 
 
 @needs_mlx
 def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(
-    tiny_base: Path, workspace: Workspace, by_mlx: None, monkeypatch: pytest.MonkeyPatch
+    tiny_base: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from blogtwin.training import mlx_loop
 
-    monkeypatch.setattr(mlx_loop, "share", lambda step, *_: float("inf") if step == 7 else 1e-3)
-    with pytest.raises(ModelError, match="diverged at step 9"):
-        finetune.run(settings(tiny_base), workspace, Silent())
-    assert (workspace.model / ".training" / "checkpoint-6" / "sealed.json").exists()
+    monkeypatch.setattr(mlx_loop, "share", lambda step, *_: float("inf") if step == 3 else 1e-3)
+    with pytest.raises(ModelError, match="diverged at step 5"):
+        run(Mlx(anywhere=True), settings(tiny_base), workspace)
+    assert (workspace.model / ".training" / "checkpoint-3" / "sealed.json").exists()
 
 
 @needs_mlx

@@ -8,10 +8,8 @@ a function of seed and epoch), so a run that goes on computes what an undisturbe
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from math import cos, pi
 from pathlib import Path
@@ -24,14 +22,13 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 from peft import LoraConfig
 from safetensors import numpy as safetensors
 
-from blogtwin import atomic
+from blogtwin import adapter_folder, atomic
 from blogtwin.progress import Progress
-from blogtwin.training import adapter, curve, mlx_model
+from blogtwin.training import curve, mlx_model
 from blogtwin.training.base import Lesson, Speed
 from blogtwin.training.checkpoints import LOG
-from blogtwin.training.mlx_loss import log_probability
+from blogtwin.training.mlx_methods import method_of
 from blogtwin.training.precision import Precision
-from blogtwin.training.rows import Row
 
 _OPTIMIZER = "optimizer.safetensors"
 _SAVE_EVERY = 300.0  # seconds, as in sft.py
@@ -45,6 +42,8 @@ def train(lesson: Lesson, precision: Precision, progress: Progress) -> Speed:
         mx.disable_compile()  # on a processor it calls the machine's C++ compiler, for longer than it saves
     model = mlx_model.load(lesson.job.base.folder, precision.bf16)
     mlx_model.add_adapter(model, settings.lora_r, settings.lora_alpha, settings.seed)
+    if lesson.job.parent:
+        mlx_model.from_peft(model, safetensors.load_file(lesson.job.parent / adapter_folder.WEIGHTS))
     run = _Run(lesson, model, progress)
     with mlx_model.recomputed(model) if precision.frugal else nullcontext():
         return run.to_the_end()
@@ -57,11 +56,12 @@ class _Run:
         self.lesson = lesson
         self.model = model
         self.progress = progress
+        self.method = method_of(lesson)
         self.optimizer = AdamW(learning_rate=0.0, weight_decay=0.0, bias_correction=True)
         self.optimizer.init(model.trainable_parameters())
+        self.slope = nn.value_and_grad(model, lambda model, loss: loss(model))
         self.step = 0
         self.log: list[dict[str, float]] = []
-        self.slope = nn.value_and_grad(model, _loss)
         self.seconds = 0.0
         self.tokens = 0
         self.saved = time.monotonic()
@@ -69,57 +69,52 @@ class _Run:
     def to_the_end(self) -> Speed:
         """Take steps, validate, save, until the schedule is over."""
         schedule = self.lesson.schedule
+        self.method.prepare(self.model, self.progress)
         start = self.lesson.checkpoints.latest()
         if start is None:
-            self._note(eval_loss=self._validate())  # a new adapter changes nothing, so this is the base's own loss
+            self._note(self.method.measured(self.model))  # before any training: a new adapter changes nothing
         else:
             self._restore(start)
         label = f"Training from step {self.step}" if self.step else "Training"
         with self.progress.task(label, schedule.steps - self.step, "steps") as task:
             while not schedule.is_over(self.log):
-                self._take_step()
-                rate = f"{self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
-                task.advance(1, loss=f"{self.log[-1]['loss']:.3f}", rate=rate)
-                validates = self.step in schedule.validations
-                if validates:
-                    self._note(eval_loss=self._validate())
-                if validates or time.monotonic() - self.saved > _SAVE_EVERY:
+                loss = self._take_step()
+                task.advance(1, loss=f"{loss:.3f}", rate=f"{self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s")
+                if self.step in schedule.validations:
+                    self._note(self.method.measured(self.model))
+                    self._save()
+                elif time.monotonic() - self.saved > _SAVE_EVERY:
                     self._save()
         return Speed(self.seconds, self.tokens)
 
-    def _take_step(self) -> None:
-        """One update by the mean over the answer tokens of a batch; one row at a time, so nothing is padded."""
+    def _take_step(self) -> float:
+        """One update, and the loss before it; one row at a time, so nothing is padded and little is in memory."""
         began = time.monotonic()
         settings, schedule = self.lesson.job.settings, self.lesson.schedule
-        rows = batch(self.lesson.train, settings.batch_size, self.step, settings.seed)
-        weight = sum(len(row.tokens) - row.prompt for row in rows)
-        loss, gradients = 0.0, None
-        for row in rows:
-            part, slopes = self.slope(self.model, row, weight)
+        batch = self.method.batch(self.model, self.step)
+        total, gradients = 0.0, None
+        for loss in batch.losses:
+            value, slopes = self.slope(self.model, loss)
             gradients = slopes if gradients is None else tree_map(mx.add, gradients, slopes)
-            mx.eval(part, gradients)
-            loss += float(part)
+            mx.eval(value, gradients)
+            total += value.item()
         gradients, length = clip_grad_norm(gradients, _LONGEST_GRADIENT)
         rate = settings.learning_rate * share(self.step, schedule.warm_up, schedule.steps)
         self.optimizer.learning_rate = rate
         self.optimizer.update(self.model, gradients)
         mx.eval(self.model.trainable_parameters(), self.optimizer.state)
         self.step += 1
-        self.tokens += sum(len(row.tokens) for row in rows)
+        self.tokens += batch.tokens
         self.seconds += time.monotonic() - began
-        self._note(loss=loss, grad_norm=float(length), learning_rate=rate)
+        self._note({"loss": total, "grad_norm": length.item(), "learning_rate": rate})
+        return total
 
-    def _validate(self) -> float:
-        """Mean cross-entropy of the validation answers, nats a token."""
-        rows = self.lesson.validation
-        total = sum(float(log_probability(self.model, row, learns=False)) for row in rows)
-        return -total / sum(len(row.tokens) - row.prompt for row in rows)
-
-    def _note(self, **figures: float) -> None:
+    def _note(self, figures: dict[str, float]) -> None:
         """Add a line to the log. Raises ModelError when the numbers are none."""
         settings = self.lesson.job.settings
-        epoch = self.step * settings.batch_size / len(self.lesson.train)
-        entry = {"step": float(self.step), "epoch": epoch, **figures}
+        rows = len(self.lesson.train)
+        epochs, batches = divmod(self.step, -(-rows // settings.batch_size))
+        entry = {"step": float(self.step), "epoch": epochs + batches * settings.batch_size / rows, **figures}
         curve.check(entry, settings.learning_rate)
         self.log.append(entry)
 
@@ -137,23 +132,11 @@ class _Run:
 
     def _restore(self, step: int) -> None:
         folder = self.lesson.checkpoints.at(step)
-        mlx_model.from_peft(self.model, safetensors.load_file(folder / adapter.WEIGHTS))
+        mlx_model.from_peft(self.model, safetensors.load_file(folder / adapter_folder.WEIGHTS))
         state = safetensors.load_file(folder / _OPTIMIZER)
         self.optimizer.state = tree_unflatten([(name, mx.array(value)) for name, value in state.items()])
         self.log = list(json.loads((folder / LOG).read_text("utf-8"))["log_history"])
         self.step = step
-
-
-def _loss(model: Any, row: Row, weight: int) -> Any:
-    return -log_probability(model, row) / weight
-
-
-def batch(rows: Sequence[Row], size: int, step: int, seed: int) -> list[Row]:
-    """The rows of one step. Each epoch shows every row once, in an order of its own; its last batch may be smaller."""
-    an_epoch = -(-len(rows) // size)
-    epoch, place = divmod(step, an_epoch)
-    order = random.Random(f"{seed} {epoch}").sample(range(len(rows)), len(rows))
-    return [rows[number] for number in order[place * size : (place + 1) * size]]
 
 
 def share(step: int, warm_up: int, steps: int) -> float:
@@ -178,4 +161,4 @@ def save_adapter(model: Any, folder: Path, lesson: Lesson) -> None:
     with atomic.writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(folder)
-    atomic.write_bytes(folder / adapter.WEIGHTS, safetensors.save(mlx_model.to_peft(model), {"format": "pt"}))
+    atomic.write_bytes(folder / adapter_folder.WEIGHTS, safetensors.save(mlx_model.to_peft(model), {"format": "pt"}))

@@ -51,4 +51,5 @@ def _summed(hidden: Any, output: Any, targets: Any, learns: bool) -> Any:
     def backward(_: Any, cotangents: Any, results: Any) -> Any:
         return (cotangents[0] * results[1]).astype(hidden.dtype)
 
-    return forward(hidden)[0]
+    results: Any = forward(hidden)
+    return results[0]

@@ -170,12 +170,16 @@ def _phones(text: str, language: str | None) -> Iterator[tuple[int, int]]:
         before = text[start - 1] if start else " "
         if before in _NOT_BEFORE or before.isalnum():
             continue
-        foreign = said.startswith("+")
-        if not (foreign or _NORTH_AMERICAN.fullmatch(said) or _SAYS_PHONE.search(text, max(0, start - 60), start)):
+        if said.startswith("+"):
+            regions: tuple[str, ...] = ("ZZ",)
+        elif _NORTH_AMERICAN.fullmatch(said):
+            regions = ("US",)
+        elif _SAYS_PHONE.search(text, max(0, start - 60), start):
+            regions = _REGIONS.get(language or "en", _REGIONS["en"])
+        else:
             continue
         if code is None:
             code = parse(text).verbatim() if _CODE_MARK.search(text) else Ranges(())
-        regions = ("ZZ",) if foreign else _REGIONS.get(language or "en", ("US", "GB"))
         if not code.hold(start) and _valid(said, regions):
             yield start, end
 

@@ -11,7 +11,7 @@ from blogtwin.cleaning.edits import Cuts
 
 _MARKS = r"[\s>*_#~|\-–—•←→«»👉📧☕]*"
 _PLACES = (
-    r"(?:hacker ?news|hn|reddit|lobste\.?rs|twitter|x|mastodon|bluesky|dev\.to|github|facebook|linkedin|instagram|medium|"
+    r"(?:/?r/\w+|hacker ?news|hn|reddit|lobste\.?rs|twitter|x|mastodon|bluesky|dev\.to|github|facebook|linkedin|instagram|medium|"
     r"youtube|threads)"
 )
 _LETTERS = r"(?:newsletter|feed|rss|atom|e-?mail|updates|mailing list|channel|blog|posts|inbox)"

@@ -81,7 +81,7 @@ def _tags(parsed: Parsed, edits: Edits, verbatim: Ranges) -> list[_Tag]:
     text = parsed.text
     places = [(block.start, block.end, True) for block in parsed.blocks if block.kind == "html"]
     places += [(start, end, False) for start, end in parsed.tags]
-    tags = []
+    tags: list[_Tag] = []
     for start, end, block in sorted(places)[:_MOST]:
         if block:  # indentation that HTML does not see and Markdown would call code
             for blank in _INDENT.finditer(text, start, end):

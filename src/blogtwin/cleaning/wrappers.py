@@ -36,6 +36,7 @@ _FRAGMENT = re.compile(r"^[ \t]*</?>[ \t]*$", re.MULTILINE)
 _MARKED = frozenset(")]`*_>")  # the last sign of a link, a picture, code, emphasis, a tag
 _BROKEN = 50  # tags without an end: more have only hostile texts
 _DEEPEST = 20  # components in components
+_LONGEST = 50_000  # characters: no component around more is written with indentation
 _FAR = 5000  # characters of one component's tag
 
 
@@ -162,7 +163,7 @@ def _components(text: str, cuts: Cuts) -> str:
 
 def _children(edits: Edits, opening: tuple[int, int], closing: tuple[int, int]) -> None:
     inside = edits.text[opening[1] : closing[0]]
-    if "\n" not in inside.strip("\n") and "\n" not in inside:
+    if "\n" not in inside or len(inside) > _LONGEST:
         edits.cut(*opening, "components")
         edits.cut(*closing, "components")
         return

@@ -12,7 +12,7 @@ import pytest
 from blogtwin.errors import UnreadableFile
 from blogtwin.sources import dates, front_matter, titles
 from blogtwin.sources.base import MAX_TEXT_BYTES, Document
-from blogtwin.sources.folder import REGISTRY, listing
+from blogtwin.sources.folder import REGISTRY
 
 DOCUMENT = (
     '<?xml version="1.0"?>{doctype}<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
@@ -88,13 +88,6 @@ def test_published_is_a_date_or_a_yes(tmp_path: Path) -> None:
     assert dates.from_front_matter({"published": "true"}) == (None, None)
     assert dates.from_front_matter({"publishedat": "2018-11-14"})[0] == datetime(2018, 11, 14, tzinfo=UTC)
     assert "2015-21-12" in str(dates.from_front_matter({"date": "2015-21-12"})[1])
-
-
-@pytest.mark.parametrize(
-    "path", ["2019-03-10-late.md", "20190310.txt", "2019/03/10/late/index.md", "_posts/2019_03_10_x.md"]
-)
-def test_a_date_in_the_path_is_found(path: str) -> None:
-    assert dates.from_path(Path(path)) == datetime(2019, 3, 10, tzinfo=UTC)
 
 
 def test_a_heading_that_repeats_the_title_is_removed_and_another_stays(tmp_path: Path) -> None:
@@ -220,17 +213,6 @@ def test_bad_word_documents_are_refused_before_a_parser_sees_them(tmp_path: Path
         assert name in refused.value.message
 
 
-def test_a_folder_is_listed_without_readmes_hidden_files_and_endless_links(tmp_path: Path) -> None:
-    for name in ("b.md", "a/c.txt", "README.md", "_index.en.md", ".draft.md", ".git/x.md", "a/photo.jpg", "~$d.docx"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "a" / "round").symlink_to(tmp_path)
-    (tmp_path / "again").symlink_to(tmp_path / "a")
-    found = listing(tmp_path, {"md", "txt", "docx"})
-    assert [path.relative_to(tmp_path).as_posix() for path in found.posts] == ["a/c.txt", "b.md"]
-    assert (found.not_posts, dict(found.other)) == (4, {".jpg": 1})
-
-
 def test_a_pipe_or_a_link_to_nowhere_is_refused_and_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.md")
     (tmp_path / "gone.md").symlink_to(tmp_path / "nowhere")
@@ -244,3 +226,53 @@ def test_pelicans_lines_above_the_text_are_front_matter() -> None:
     found = front_matter.split("Title: A day\nDate: 2020-01-02\n\nHello.")
     assert (found.values["title"], found.body) == ("A day", "Hello.")
     assert front_matter.split("Note: this\nis text.\n").body == "Note: this\nis text.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.ipynb", "{}", "not a notebook: it has no cells"),
+        ("a.ipynb", "no JSON", "not a notebook"),
+        ("a.ipynb", '{"nbformat": 4, "metadata": {}, "cells": [3]}', "damaged notebook"),
+        ("a.ipynb", '{"nbformat": 2, "cells": []}', "notebook"),
+        ("a.rst", "word " * 40_000, "200,000 characters"),
+        ("a.rst", "A\n=\n" * 3_000, "headings"),
+        ("a.org", "* a\n" * 20_000, "headings"),
+        ("a.org", "word " * 200_000, "1,000,000 characters"),
+        ("a.adoc", "word " * 200_000, "1,000,000 characters"),
+    ],
+)
+def test_what_a_format_cannot_be_is_refused_with_its_reason(
+    tmp_path: Path, name: str, content: str, reason: str
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(UnreadableFile, match=reason):
+        read(tmp_path / name)
+
+
+def test_no_format_opens_another_file_or_runs_anything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("XYZZY", encoding="utf-8")
+    for name, content in {
+        "a.rst": f".. include:: {secret}\n\n.. literalinclude:: {secret}\n\n.. raw:: html\n   :file: {secret}\n\n"
+        f".. csv-table::\n   :file: {secret}\n\n.. nosuch:: {secret}\n\nHello :nosuch:`there` |gone|_ `x\n",
+        "a.org": f'#+INCLUDE: "{secret}"\n#+SETUPFILE: {secret}\nHello [[file:{secret}]] {{{{{{include}}}}}}\n',
+        "a.adoc": f"include::{secret}[]\n\nsys::[cat {secret}]\n\n{{sys:cat {secret}}} {{eval:1+1}} Hello\n",
+    }.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        post = read(tmp_path / name)
+        assert "Hello" in post.text
+        assert "XYZZY" not in post.text
+    assert capfd.readouterr() == ("", "")
+
+
+def test_unknown_directives_and_roles_keep_their_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.rst"
+    path.write_text(
+        "An :odd:`word <target>` and :py:class:`~a.b.C`.\n\n.. strange:: argument\n   :option: x\n\n   Its *words* stay.\n\n"
+        ".. code-block:: ruby\n   :hl_lines: 1\n\n   puts 1\n\n.. youtube:: abc\n",
+        encoding="utf-8",
+    )
+    post = read(path)
+    assert post.text == "An word and `C`.\n\nIts *words* stay.\n\n```ruby\nputs 1\n```"
+    assert post.remarks == ("left out what is no text: youtube",)

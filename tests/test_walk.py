@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blogtwin.sources.folder import Found, walk
+from blogtwin.sources.walk import Found, walk
 
 ENDINGS = {"md", "txt", "docx", "rst", "html"}
 

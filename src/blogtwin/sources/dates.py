@@ -93,11 +93,6 @@ def in_path(path: PurePath) -> tuple[datetime | None, DateSource | None]:
     return None, None
 
 
-def from_path(path: PurePath) -> datetime | None:
-    """The date alone."""
-    return in_path(path)[0]
-
-
 def from_first_lines(body: str) -> tuple[datetime | None, str]:
     """The date on a line of its own above the text, and the body without that line, which says nothing else."""
     start = body.lstrip("\n")

@@ -6,7 +6,7 @@ In: settings and what the last run left. Out: for every file its line of raw_blo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,7 @@ from blogtwin.config import Settings
 from blogtwin.progress import Task
 from blogtwin.records import FileReport, Post
 from blogtwin.sources import exports, git_history
+from blogtwin.sources.base import Document
 from blogtwin.sources.walk import Found, walk
 from blogtwin.stages.earlier import Earlier, Known, index_line
 from blogtwin.stages.reading import Reader, Reading, shown_name, unreadable
@@ -46,7 +47,10 @@ def of_folder(settings: Settings, earlier: Earlier, task: Task) -> Iterator[Read
                 yield one
 
     readings = workers.ordered(
-        partial(read_file, Reader.of(settings)), to_read(), workers.count(settings.machine.threads), _crashed
+        partial(read_file, Reader.of(settings)),
+        to_read(),
+        workers.count(settings.machine.threads),
+        lambda found: _crashed(found.path),
     )
     for reading in readings:
         while isinstance(one := waiting.popleft(), Known) or one.reason is not None:
@@ -60,23 +64,31 @@ def of_folder(settings: Settings, earlier: Earlier, task: Task) -> Iterator[Read
 
 
 def of_export(settings: Settings, task: Task) -> Iterator[Read]:
-    """Every post of the export that data.input_dir is, read one after the other: its parser reads a stream."""
+    """Every post of the export that data.input_dir is."""
     path = settings.data.input_dir
-    reader = Reader.of(settings)
     modified = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
-    for name, read in exports.export_for(path).read(path):
-        reading = reader.post(name, read, modified)
+    many = workers.count(settings.machine.threads)
+    read = partial(read_entry, Reader.of(settings), modified)
+    entries = exports.export_for(path).read(path)
+    readings = workers.ordered(read, entries, many, lambda entry: _crashed(entry[0]))
+    for reading in readings:
         yield Read(_line(reading.post), "", reading.report)
         task.advance()
 
 
+def read_entry(reader: Reader, modified: datetime, entry: tuple[str, Callable[[], Document]]) -> Reading:
+    """A post of an export; at the top of the module, because it is sent to workers."""
+    name, read = entry
+    return reader.post(name, read, modified)
+
+
 def read_file(reader: Reader, found: Found) -> Reading:
-    """At the top of the module, because it is sent to workers."""
+    """A file; at the top of the module, because it is sent to workers."""
     return reader.file(found)
 
 
-def _crashed(found: Found) -> Reading:
-    return Reading(None, unreadable(shown_name(found.path), _CRASHED))
+def _crashed(name: str) -> Reading:
+    return Reading(None, unreadable(shown_name(name), _CRASHED))
 
 
 def _not_read(one: Found | Known, earlier: Earlier) -> Read:

@@ -100,7 +100,8 @@ def edit_attributes(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
         start, end = match.span()
         if verbatim.hold(start) or verbatim.hold(end - 1):
             continue
-        before = text.rfind("\n", 0, start) + 1
+        near = max(0, start - 2000)
+        before = text.rfind("\n", near, start) + 1 or near
         opens = not text[before:start].strip(" \t>")
         closes = text[end : end + 1] in ("", "\n") or not text[end : end + 80].split("\n")[0].strip(" \t#")
         if opens and closes and "toc" in match.group().lower():

@@ -63,15 +63,6 @@ class Link(NamedTuple):
     address: str
 
 
-class Heading(NamedTuple):
-    """One heading: its level 1 to 6, its place, its words with their Markdown."""
-
-    level: int
-    start: int
-    end: int
-    words: str
-
-
 @dataclass(slots=True)
 class Parsed:
     """A text and what stands in it, each list in the order of the text.
@@ -129,39 +120,6 @@ def parse(text: str) -> Parsed:
     if "\\(" in text or "\\[" in text:
         found.formulas = sorted([*found.formulas, *_tex(found)])
     return found
-
-
-def headings(text: str) -> list[Heading]:
-    """The headings of `text`, both spellings, without their marks; none from inside code."""
-    return [
-        Heading(block.level, block.start, block.end, heading_words(text[block.start : block.end]))
-        for block in parse(text).blocks
-        if block.kind == "heading"
-    ]
-
-
-def heading_words(source: str) -> str:
-    """The words of a heading as it is written, `## Words ##` or underlined."""
-    source = source.strip()
-    if source.startswith("#"):
-        return re.sub(r"(?:^|[ \t])#+$", "", source.lstrip("#").strip()).strip()
-    return " ".join(source.split("\n")[:-1]).strip()
-
-
-def prose(text: str) -> str:
-    """`text` without code and formulas: where a voice can be heard."""
-    return without(text, parse(text).verbatim().spans, " ")
-
-
-def without(text: str, spans: Iterable[Span], instead: str = "") -> str:
-    """`text` with `instead` for each of these places, which are sorted; a place inside another goes with it."""
-    out: list[str] = []
-    done = 0
-    for start, end in spans:
-        if start >= done:
-            out += [text[done:start], instead]
-        done = max(done, end)
-    return "".join([*out, text[done:]])
 
 
 def _letters(fault: UnicodeError) -> tuple[str, int]:

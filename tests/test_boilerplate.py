@@ -1,4 +1,4 @@
-"""Boilerplate: what recurs in the same words is cut from every post, and what an author writes again and again in earnest stays."""
+"""Boilerplate: what recurs in the same words is cut from every post, and what is written again in earnest stays."""
 
 from __future__ import annotations
 
@@ -69,7 +69,6 @@ def test_a_short_post_loses_the_footer_that_long_posts_show_to_be_one() -> None:
 
 
 def test_a_japanese_footer_is_cut_too() -> None:
-    own = [f"{name}の時計を直すのに三日かかりました。" for name in ("祖父", "隣の人", "先生", "駅長")]
-    assert cut(
-        [f"{text}{words(seed)}\n\nこの記事が役に立ったら、友だちにも教えてください。" for seed, text in enumerate(own)]
-    ) == [f"{text}{words(seed)}" for seed, text in enumerate(own)]
+    names = ("祖父", "隣の人", "先生", "駅長")
+    own = [f"{name}の時計を直すのに三日かかりました。{words(seed)}" for seed, name in enumerate(names)]
+    assert cut([f"{text}\n\nこの記事が役に立ったら、友だちにも教えてください。" for text in own]) == own

@@ -40,6 +40,11 @@ def test_near_duplicates_are_found_by_their_true_likeness_in_japanese_too() -> N
     assert len(duplicates([card(f"{n}.md") for n in range(5)], pairs, 0.5)) == 2
 
 
+def test_case_punctuation_and_typography_make_no_difference() -> None:
+    assert jaccard(shingles("The SAME, “words” as before — it’s!"), shingles("the same words as before it's")) == 1.0
+    assert jaccard(shingles(""), shingles("")) == 1.0
+
+
 def test_half_of_a_text_again_is_alike_and_a_tenth_is_not() -> None:
     texts = [part for n in range(30) for part in (words(n, 400), words(n, 200) + words(100 + n, 200))]
     texts += [words(n, 40) + words(500 + n, 360) for n in range(30)]
@@ -64,7 +69,10 @@ def test_the_newer_stays_else_the_longer_and_a_copy_is_known_by_its_words() -> N
 
 
 def test_a_text_has_the_same_signature_in_every_process() -> None:
-    said = "from blogtwin.dataset.sketches import shingles, signature; print(signature(shingles('a b c d e f g')).tobytes().hex())"
+    said = (
+        "from blogtwin.dataset.sketches import shingles, signature\n"
+        "print(signature(shingles('a b c d e f g')).tobytes().hex())"
+    )
     told = [
         subprocess.run(
             [sys.executable, "-c", said],

@@ -1,4 +1,4 @@
-"""Counting and comparing words in any script. In: texts. Out: counts, and sets of shingles for measuring likeness.
+"""Words in any script. In: texts. Out: words as written or as compared, and counts.
 
 Chinese, Japanese, Thai and their like are written without spaces; there a character counts as a word, as word processors count.
 """
@@ -57,21 +57,3 @@ def _plain(text: str) -> str:
         for sign, plain in _TYPOGRAPHIC:
             text = text.replace(sign, plain)
     return text
-
-
-def shingles(text: str, length: int = 5) -> frozenset[str]:
-    """The sequences of `length` words in the normalised text; of a shorter text, the whole as one.
-
-    In unspaced scripts a word is a character, so these are character shingles; five characters say about as much as two
-    words do, which makes likeness there a little easier to reach.
-    """
-    parts = normalised(text).split()
-    if len(parts) <= length:
-        return frozenset([" ".join(parts)] if parts else [])
-    return frozenset(" ".join(parts[start : start + length]) for start in range(len(parts) - length + 1))
-
-
-def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Shared share of two sets, 0 to 1: |A ∩ B| / |A ∪ B|. Two empty sets are the same."""
-    union = len(one | other)
-    return len(one & other) / union if union else 1.0

@@ -30,16 +30,25 @@ def prepare_dataset(
     split: options.Split = None,
     drafts: options.Drafts = None,
     max_length: options.MaxLength = None,
+    threads: options.Threads = None,
     config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
-    """Clean and deduplicate posts, make examples of them, and split them by post."""
+    """Take out what recurs, what is private and what is there twice; make examples of the rest, and split them by post.
+
+    prepare_report.json, beside the output, says of every post what became of it.
+    """
     from blogtwin.config import load_settings
     from blogtwin.stages import prepare as stage
     from blogtwin.workspace import Workspace
 
     settings = load_settings(
-        config, {"data": {"split": split, "drafts": drafts}, "training": {"max_length": max_length}}
+        config,
+        {
+            "data": {"split": split, "drafts": drafts},
+            "training": {"max_length": max_length},
+            "machine": {"threads": threads},
+        },
     )
     workspace = Workspace.here(settings)
     training_data = output or workspace.training_data

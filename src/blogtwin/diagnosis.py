@@ -14,7 +14,7 @@ from blogtwin import __version__
 from blogtwin.config import Settings
 from blogtwin.runtimes.choose import all_runtimes
 from blogtwin.training.choose import backends
-from blogtwin.training.hardware import detect_hardware_platform
+from blogtwin.training.hardware import Hardware, detect_hardware_platform
 from blogtwin.workspace import home
 
 # What a 1B base costs here: its weights to train on and to merge, the GGUF, and room for checkpoints.
@@ -46,14 +46,24 @@ def diagnose(settings: Settings) -> list[Finding]:
         _disk(Path.cwd()),
     ]
     found += [Finding(f"accelerator: {name}", None, seen) for name, seen in hardware.found.items() if name != "cpu"]
-    for backend in backends():
-        reason = backend.unavailable(hardware)
-        found.append(Finding(f"training: {backend.name}", reason is None, reason or hardware.found["cpu"]))
+    found += _backends(hardware)
     for runtime in all_runtimes(settings.deployment.ollama_base_url):
         reason = runtime.unavailable()
         found.append(Finding(f"runtime: {runtime.name}", reason is None, reason or _served(runtime.names())))
     found.append(Finding("twins", None, f"served from {home()}"))
     return found
+
+
+def _backends(hardware: Hardware) -> list[Finding]:
+    """Each with its reason, or with what it would train on."""
+    told, taken = [], False
+    for backend in backends():
+        reason = backend.unavailable(hardware)
+        fact = reason or hardware.found["cpu" if backend.name == "transformers" else hardware.platform]
+        if reason is None and not taken:
+            fact, taken = f"{fact}; --backend auto takes this one", True
+        told.append(Finding(f"training: {backend.name}", reason is None, fact))
+    return told
 
 
 def _disk(folder: Path) -> Finding:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from blogtwin.errors import ModelError
 from blogtwin.training.base import TrainingBackend
 from blogtwin.training.hardware import Hardware
+from blogtwin.training.mlx import Mlx
 from blogtwin.training.transformers import Transformers
+from blogtwin.training.unsloth import Unsloth
 
 
-def backends() -> tuple[TrainingBackend, ...]:
-    """All backends, the preferred ones first."""
-    return (Transformers(),)
+def backends(wanted: str = "auto") -> tuple[TrainingBackend, ...]:
+    """All backends, the preferred ones first. wanted: the one that the user asked for, which may serve in more places."""
+    return (Unsloth(), Mlx(anywhere=wanted == "mlx"), Transformers())
 
 
 def choose(hardware: Hardware, wanted: str = "auto") -> TrainingBackend:
     """The backend named `wanted`; for `auto` the first that can train here. Raises ModelError with the reasons when none can."""
     reasons = []
-    for backend in backends():
+    for backend in backends(wanted):
         if wanted in ("auto", backend.name):
             reason = backend.unavailable(hardware)
             if reason is None:
@@ -27,6 +29,6 @@ def choose(hardware: Hardware, wanted: str = "auto") -> TrainingBackend:
             f"nothing on this machine can train: {'; '.join(reasons)}", "see what is missing: blogtwin doctor"
         )
     raise ModelError(
-        f"the {wanted} backend cannot train here: {'; '.join(reasons) or 'it is not part of this version'}",
+        f"the {wanted} backend cannot train here: {'; '.join(reasons)}",
         "leave the choice to blogtwin: --backend auto",
     )

@@ -308,22 +308,3 @@ def test_an_adapter_folder_that_was_cut_off_says_so(tiny_adapter: Path, tmp_path
         adapter.load(folder)
     with pytest.raises(ModelError, match=r"no finished adapter: it has no twin\.json"):
         adapter.load(tmp_path)
-
-
-def test_the_machine_is_described_without_loading_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = (
-        "import sys; from blogtwin.training import hardware; hardware.detect_hardware_platform();"
-        "print('torch' in sys.modules)"
-    )
-    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
-    monkeypatch.setenv("PATH", str(tmp_path))
-    here = detect()
-    assert here.cores >= 1
-    assert here.memory > 2**28
-    assert "nvidia-smi is not on the PATH" in here.found["cuda"]
-    driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771'\n", "utf-8")
-    driver.chmod(0o755)
-    found = detect()
-    assert (found.platform, found.device) == ("cuda", "NVIDIA H200")
-    assert found.device_memory == 143771 * 2**20

@@ -88,7 +88,9 @@ def _rocm_smi() -> list[tuple[str, int]]:
     cards = []
     for row in csv.DictReader(line for line in told.splitlines() if "," in line):
         fields = {str(key).lower(): str(value).strip() for key, value in row.items()}
-        names = [fields[key] for key in ("card series", "card model", "card sku") if fields.get(key, "n/a") != "n/a"]
+        names = [
+            fields[key] for key in ("card series", "card model", "card sku") if fields.get(key, "n/a").lower() != "n/a"
+        ]
         sizes = [value for key, value in fields.items() if "vram total memory" in key and value.isdigit()]
         if fields.get("device", "").startswith("card"):
             cards.append((names[0] if names else "AMD GPU", int(sizes[0]) if sizes else 0))

@@ -29,12 +29,14 @@ from blogtwin.stages import finetune
 from blogtwin.stages.result import StageResult
 from blogtwin.training import models
 from blogtwin.training.base import TrainingBackend
+from blogtwin.training.choose import choose
 from blogtwin.training.hardware import Hardware
 from blogtwin.training.mlx import Mlx
 from blogtwin.training.precision import Precision
 from blogtwin.training.transformers import Transformers
 from blogtwin.workspace import Workspace
-from test_finetune import Interrupting, example, files, place, settings
+from test_finetune import example, settings
+from training_runs import Interrupting, files, place
 
 needs_mlx = pytest.mark.skipif(find_spec("mlx_lm") is None, reason="mlx-lm is not installed here: uv sync --extra mlx")
 
@@ -117,8 +119,11 @@ def test_it_serves_on_a_mac_and_elsewhere_only_when_asked(monkeypatch: pytest.Mo
     assert Mlx().unavailable(mac) is None
     assert Mlx().unavailable(linux) == "no Apple silicon was found: this is no Mac"
     assert Mlx(anywhere=True).unavailable(linux) is None
+    assert [choose(mac).name, choose(linux).name, choose(linux, "mlx").name] == ["mlx", "transformers", "mlx"]
     monkeypatch.setattr("blogtwin.training.mlx.find_spec", lambda name: None)
     assert Mlx().unavailable(mac) == "the `mlx` extra is not installed: uv sync --extra mlx"
+    with pytest.raises(ModelError, match="the mlx backend cannot train here: the `mlx` extra is not installed"):
+        choose(mac, "mlx")
 
 
 # --- learning
@@ -289,8 +294,9 @@ def test_an_adapter_of_another_base_or_rank_is_refused(tiny_base: Path, start: P
 KILLED = """
 import sys
 from pathlib import Path
-from test_finetune import place, settings
+from test_finetune import settings
 from test_mlx import run
+from training_runs import place
 from blogtwin.training.mlx import Mlx
 
 run(Mlx(anywhere=True), settings(Path(sys.argv[1])), place(sys.argv[2]))
@@ -331,6 +337,21 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(
     with pytest.raises(ModelError, match="diverged at step 5"):
         run(Mlx(anywhere=True), settings(tiny_base), workspace)
     assert (workspace.model / ".training" / "checkpoint-3" / "sealed.json").exists()
+
+
+@needs_mlx
+def test_memory_that_runs_out_is_an_error_with_a_way_out(
+    tiny_base: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from blogtwin.training import mlx_loop
+
+    def full(*_: Any) -> None:
+        raise RuntimeError("[METAL] Command buffer execution failed: Insufficient Memory (00000008:kIOGPU…)")
+
+    monkeypatch.setattr(mlx_loop._Run, "_take_step", full)
+    with pytest.raises(ModelError, match="the GPU's share of the memory ran out while training") as caught:
+        run(Mlx(anywhere=True), settings(tiny_base), workspace)
+    assert "--max-length 128" in caught.value.hint
 
 
 @needs_mlx

@@ -33,9 +33,9 @@ class Mlx:
         return None
 
     def choices(self, job: TrainJob) -> Mapping[str, object]:
-        """The precision."""
+        """The precision, and whether a GPU or a processor computes."""
         precision = _precision(job)
-        return {"bf16": precision.bf16, "frugal": precision.frugal}
+        return {"platform": job.hardware.platform, "bf16": precision.bf16, "frugal": precision.frugal}
 
     def memory(self, job: TrainJob) -> Memory:
         """Of the main memory, which a Mac's GPU shares; a small base fits everywhere."""

@@ -8,6 +8,7 @@ a function of seed and epoch), so a run that goes on computes what an undisturbe
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from contextlib import nullcontext
@@ -19,10 +20,12 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.optimizers import AdamW, clip_grad_norm
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
+from mlx_lm.utils import maybe_set_recommended_wired_limit
 from peft import LoraConfig
 from safetensors import numpy as safetensors
 
 from blogtwin import adapter_folder, atomic
+from blogtwin.errors import ModelError
 from blogtwin.progress import Progress
 from blogtwin.training import curve, mlx_model
 from blogtwin.training.base import Lesson, Speed
@@ -32,21 +35,40 @@ from blogtwin.training.precision import Precision
 
 _OPTIMIZER = "optimizer.safetensors"
 _SAVE_EVERY = 300.0  # seconds, as in sft.py
+_MOST_CACHE = 2**31  # bytes; rows of every length leave buffers that fit no other row
+_OUT_OF_MEMORY = re.compile("Insufficient Memory|Attempting to allocate|Unable to allocate")  # as MLX says it
 _LONGEST_GRADIENT = 1.0  # transformers' max_grad_norm
 
 
 def train(lesson: Lesson, precision: Precision, progress: Progress) -> Speed:
-    """As TrainingBackend.train says, in this precision."""
+    """As TrainingBackend.train says, in this precision. Raises ModelError too when the memory runs out."""
     settings = lesson.job.settings
+    _set_up()
+    try:
+        model = mlx_model.load(lesson.job.base.folder, precision.bf16)
+        mlx_model.add_adapter(model, settings.lora_r, settings.lora_alpha, settings.seed)
+        if lesson.job.parent:
+            mlx_model.from_peft(model, safetensors.load_file(lesson.job.parent / adapter_folder.WEIGHTS))
+        run = _Run(lesson, model, progress)
+        with mlx_model.recomputed(model) if precision.frugal else nullcontext():
+            return run.to_the_end()
+    except RuntimeError as fault:
+        if not _OUT_OF_MEMORY.search(str(fault)):
+            raise
+        raise ModelError(
+            f"the GPU's share of the memory ran out while training {lesson.job.base.name}: {str(fault).splitlines()[0]}",
+            f"close other programs and go on from the last checkpoint with the same command, or make the examples "
+            f"shorter: --max-length {settings.max_length // 2}, or take a smaller base",
+        ) from fault
+
+
+def _set_up() -> None:
+    """What the whole process decides once."""
     if mx.default_device() == mx.cpu:
         mx.disable_compile()  # on a processor it calls the machine's C++ compiler, for longer than it saves
-    model = mlx_model.load(lesson.job.base.folder, precision.bf16)
-    mlx_model.add_adapter(model, settings.lora_r, settings.lora_alpha, settings.seed)
-    if lesson.job.parent:
-        mlx_model.from_peft(model, safetensors.load_file(lesson.job.parent / adapter_folder.WEIGHTS))
-    run = _Run(lesson, model, progress)
-    with mlx_model.recomputed(model) if precision.frugal else nullcontext():
-        return run.to_the_end()
+    else:
+        maybe_set_recommended_wired_limit()  # macOS else moves a large model out of the GPU's reach between steps
+    mx.set_cache_limit(_MOST_CACHE)
 
 
 class _Run:

@@ -34,6 +34,10 @@ class Hub:
         self.refused_files: tuple[int, str] | None = None  # for the files alone, as for a gated repository
         self.absent: set[str] = set()  # listed, but not there
         self.damaged: set[str] = set()  # sent with one byte wrong
+        self.busy = 0  # so many requests for files are answered with 503
+        self.tokens: dict[
+            str, str | None
+        ] = {}  # name → the Authorization that came with the last request for its bytes
         self.cut_after: list[int] = []  # the next large files end after so many bytes, one entry a request
         self.bytes_a_second = 0  # 0: as fast as it goes
         self.url = ""
@@ -116,6 +120,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, revision: str, name: str, body: bool) -> None:
         commit = self.hub.at(revision)
+        self.hub.tokens[f"hub: {name}"] = self.headers.get("Authorization")
+        if self.hub.busy and body:
+            self.hub.busy -= 1
+            return self._refuse(503, "")
         if self.hub.refused_files:
             return self._refuse(*self.hub.refused_files)
         if commit is None or name not in self.hub.files[commit] or name in self.hub.absent:
@@ -136,6 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _content(self, name: str, content: bytes, body: bool, headers: dict[str, str] | None = None) -> None:
         if name in self.hub.damaged:
             content = content[:-1] + bytes([content[-1] ^ 1])
+        self.hub.tokens[f"store: {name}"] = self.headers.get("Authorization") if not headers else None
         start = 0
         if wanted := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
             start = int(wanted[1])

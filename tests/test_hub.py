@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -178,6 +179,31 @@ def test_a_process_that_was_killed_goes_on_and_does_not_fetch_the_whole_again(tm
     assert server.sent[WEIGHTS] == size - kept
     assert hash_file(Path(done.stdout.strip()) / WEIGHTS) == hash_file(tiny_base / WEIGHTS)
     assert unfinished(tmp_path) == []
+
+
+def test_two_runs_at_once_fetch_each_file_once(server: Hub, tiny_base: Path) -> None:
+    server.bytes_a_second = 2 * MEGABYTE
+    with ThreadPoolExecutor(2) as runs:
+        found = [run.result() for run in [runs.submit(hub.fetch, REPOSITORY) for _ in range(2)]]
+    assert found[0] == found[1]
+    assert server.sent[WEIGHTS] == (tiny_base / WEIGHTS).stat().st_size
+
+
+def test_a_hub_that_is_busy_is_asked_again(server: Hub, quick: None) -> None:
+    server.busy = 4
+    assert hub.fetch(REPOSITORY).commit == FIRST
+    server.files[SECOND] = {**server.files[FIRST], "config.json": b"{}"}
+    server.main, server.busy = SECOND, 99
+    assert "the hub answers 503" in refused(REPOSITORY).message
+
+
+def test_the_login_goes_to_the_hub_and_not_to_where_it_sends_for_the_bytes(
+    server: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.fetch(REPOSITORY)
+    assert server.tokens[f"hub: {WEIGHTS}"] == "Bearer hf_secret"
+    assert server.tokens[f"store: {WEIGHTS}"] is None
 
 
 def test_an_unfinished_file_that_is_not_the_beginning_of_this_one_is_found_out_by_its_hash(

@@ -87,7 +87,8 @@ class TrainingSettings:
     """How the adapter is trained."""
 
     base_model: str = _setting(
-        "llama3.2:1b", "a name from `blogtwin finetune --help`, a Hugging Face folder, or `starter`"
+        "llama3.2:1b",
+        "a name from `blogtwin finetune --help`, a Hugging Face folder or repository (org/name@revision), or `starter`",
     )
     method: Method = _setting(
         "sft", "how it learns; sft: from examples; dpo: from pairs of a better and a worse answer; kto: from ratings"

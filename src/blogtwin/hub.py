@@ -34,6 +34,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model")
 _TWICE = "consolidated*"  # some makers add the same weights in a layout of their own
 _MB = 1e6
+_PASSING = (408, 429, 500, 502, 503, 504)  # answers of a server that is busy, or being restarted
 _TRIES = 5  # connections in a row that bring nothing
 _GO_ON = "run the same command again: it goes on where it stopped"
 
@@ -150,6 +151,7 @@ def _receive(url: str, partial: Path, size: int, task: Task) -> None:
     """Append what `partial` lacks of `size` bytes; a connection that breaks is taken up again as long as bytes come."""
     import httpx
     from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils._headers import build_hf_headers
     from huggingface_hub.utils._http import get_session, hf_raise_for_status
 
@@ -173,7 +175,9 @@ def _receive(url: str, partial: Path, size: int, task: Task) -> None:
                         sink.write(piece)
                         have += len(piece)
                         task.advance(len(piece) / _MB)
-            except httpx.TransportError:
+            except (httpx.TransportError, HfHubHTTPError) as fault:
+                if isinstance(fault, HfHubHTTPError) and fault.response.status_code not in _PASSING:
+                    raise
                 fruitless = 0 if have > before else fruitless + 1
                 if fruitless == _TRIES:
                     raise

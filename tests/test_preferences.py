@@ -19,7 +19,7 @@ from blogtwin.errors import BrokenRecord, ModelError, NothingUsable, UsageError
 from blogtwin.progress import Silent
 from blogtwin.records import Example
 from blogtwin.stages import finetune
-from blogtwin.training import examples, preferences
+from blogtwin.training import examples, hardware, precision, preferences
 from blogtwin.training.preferences import Pair, Rating
 from blogtwin.training.rows import paired, rated, tokenized
 from blogtwin.workspace import Workspace
@@ -200,6 +200,17 @@ def test_the_twin_moves_towards_what_was_preferred_and_says_where_it_came_from(
     shape = json.loads((workspace.model / "adapter_config.json").read_text("utf-8"))
     assert (shape["r"], shape["lora_alpha"]) == (4, 8)  # the parent's
     assert finetune.plan(chosen, workspace).stale() is None
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_a_large_base_learns_from_preferences_in_bfloat16_with_less_memory(
+    method: str, parent: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = hardware.detect_hardware_platform()
+    monkeypatch.setattr(precision, "_LARGE", 1000)
+    monkeypatch.setattr(hardware, "detect_hardware_platform", lambda: replace(here, bf16=True))
+    result = finetune.run(settings(parent, method=method, epochs=1.0), workspace, Silent())
+    assert result.counts["validation_margin"] > 0.05
 
 
 def test_the_first_dpo_loss_is_log_2_and_the_parents_own(parent: Path, workspace: Workspace) -> None:

@@ -19,7 +19,7 @@ from blogtwin.errors import BrokenRecord, ModelError, NothingUsable, UsageError
 from blogtwin.progress import Silent
 from blogtwin.records import Example
 from blogtwin.stages import finetune
-from blogtwin.training import examples, hardware, precision, preferences
+from blogtwin.training import examples, hardware, material, precision, preferences, starter
 from blogtwin.training.preferences import Pair, Rating
 from blogtwin.training.rows import paired, rated, tokenized
 from blogtwin.workspace import Workspace
@@ -140,6 +140,22 @@ def test_no_prompt_is_on_both_sides(tmp_path: Path) -> None:
     assert preferences.apart(pairs, held) == train
 
 
+def test_the_validation_file_of_preferences_is_found_beside_those_of_examples(tmp_path: Path) -> None:
+    training, validation = tmp_path / "preferences.jsonl", tmp_path / "validation.jsonl"
+    own = tmp_path / "preferences_validation.jsonl"
+    write(validation, [{"instruction": "P", "output": "C"}])
+    assert material.validation_file("sft", training, validation) == validation
+    assert material.validation_file("dpo", training, validation) == own
+    write(validation, [pair(1)])
+    assert material.validation_file("dpo", training, validation) == validation
+    write(training, [pair(1), pair(2), pair(3)])
+    learned = material.read("kto", training, validation)
+    assert {rating.prompt for rating in learned.train} == {pair(2)["prompt"], pair(3)["prompt"]}
+    assert learned.remarks == (f"2 records are not learned from: {validation} has their prompts",)
+    write(own, [pair(2)])
+    assert material.validation_file("dpo", training, validation) == own
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tiny_base: Path) -> Any:
     from blogtwin.training.tokenizer import load
@@ -227,6 +243,21 @@ def test_going_on_from_an_adapter_with_examples_starts_where_it_stood(parent: Pa
     finetune.run(settings(parent, method="sft", epochs=0.4), workspace, Silent())
     first = next(jsonl.lines(workspace.model / "training_log.jsonl"))[1]
     assert first["eval_loss"] == pytest.approx(adapter_folder.load(parent).card.best_loss, abs=0.2)
+
+
+def test_a_twin_of_a_base_made_in_the_run_takes_its_base_along(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starter, "STEPS", 12)
+    first = replace(workspace, training_data=workspace.training_data.with_name("examples.jsonl"))
+    first = replace(first, model=workspace.model.with_name("first"))
+    texts = [{"instruction": f"Write about day {day}.", "output": str(pair(day)["chosen"])} for day in range(12)]
+    write(first.training_data, [*texts])
+    finetune.run(settings(None, method="sft", base_model="starter", epochs=0.5), first, Silent())
+    finetune.run(settings(first.model, epochs=0.5), workspace, Silent())
+    one, two = (adapter_folder.load(model).card for model in (first.model, workspace.model))
+    assert (two.base_model, two.base_path, two.base_hash) == ("starter", "base", one.base_hash)
+    assert (workspace.model / "base" / "model.safetensors").is_file()
 
 
 # --- what is refused

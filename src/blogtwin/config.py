@@ -97,10 +97,11 @@ class TrainingSettings:
         None, "an adapter folder to go on from; dpo and kto need one. Empty: a new adapter on the base model"
     )
     beta: Annotated[float, Gt(0)] = _setting(
-        0.1, "dpo and kto: how closely the twin stays to what it was; higher: closer"
+        0.1, "with dpo and kto, how closely the twin stays to what it was; higher: closer"
     )
     sft_weight: Annotated[float, Ge(0)] = _setting(
-        1.0, "dpo: the weight of learning the better answer as an example, so that the voice does not fade; 0: none"
+        1.0,
+        "with dpo, the weight of learning the better answer as an example, so that the voice does not fade; 0: none",
     )
     epochs: Annotated[float, Gt(0)] = _setting(3.0, "how often each example is seen")
     learning_rate: Annotated[float, Gt(0), Lt(1)] = _setting(2e-4, "the peak step size of AdamW")

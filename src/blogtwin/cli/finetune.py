@@ -20,7 +20,7 @@ def finetune(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Examples, or for dpo and kto preferences; validation.jsonl (PREFERENCES_validation.jsonl) is read beside.",
+            help="Examples, or for dpo and kto preferences; validation.jsonl is read beside them.",
             show_default="data/training_data.jsonl",
         ),
     ] = None,

@@ -26,12 +26,15 @@ def model_of(job: TrainJob, precision: Precision) -> Any:
     if job.parent is None:
         return get_peft_model(base, new_adapter(job.settings))
     try:
-        return PeftModel.from_pretrained(base, str(job.parent), is_trainable=True)
+        model = PeftModel.from_pretrained(base, str(job.parent), is_trainable=True)
     except (OSError, ValueError, RuntimeError, KeyError) as fault:
         raise ModelError(
             f"the adapter in {job.parent} does not load: {str(fault).strip().splitlines()[0]}",
             "train it again with: blogtwin finetune --method sft",
         ) from fault
+    # PEFT looks for the base's configuration when it saves: there, and not on the hub under a name that means a folder.
+    model.peft_config["default"].base_model_name_or_path = str(job.base.folder)
+    return model
 
 
 def new_adapter(settings: TrainingSettings) -> LoraConfig:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blogtwin import jsonl
 from blogtwin.config import Method
-from blogtwin.errors import NothingUsable
+from blogtwin.errors import InputError, NothingUsable
 from blogtwin.training import examples, preferences
+from blogtwin.training.shapes import LEARNS, shape_of
 
 _READ: dict[Method, Callable[[Path], list[Any]]] = {
     "sft": examples.read,
@@ -37,8 +39,21 @@ class Material:
 
 
 def validation_file(method: Method, training: Path, validation: Path) -> Path:
-    """Where what is held out stands: `validation` for examples; for preferences a file named after theirs, in its folder."""
-    return validation if method == "sft" else training.with_name(f"{training.stem}_validation.jsonl")
+    """Where what is held out stands: `validation` when it holds what the method learns from.
+
+    Examples and preferences may lie in one folder, so for preferences there is also a file named after theirs, which goes
+    first: preferences_validation.jsonl beside preferences.jsonl.
+    """
+    own = training.with_name(f"{training.stem}_validation.jsonl")
+    return validation if method == "sft" or (not own.is_file() and _fits(method, validation)) else own
+
+
+def _fits(method: Method, path: Path) -> bool:
+    try:
+        _, first = next(jsonl.lines(path))
+    except (StopIteration, InputError):
+        return False
+    return method in LEARNS[shape_of(first)]
 
 
 def read(method: Method, training: Path, validation: Path) -> Material:

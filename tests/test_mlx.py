@@ -319,7 +319,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bytes(tiny_base: Path, twin: Wo
 
 
 @needs_mlx
-def test_a_large_base_in_bfloat16_learns_the_same_with_less_memory(
+def test_a_large_base_in_bfloat16_learns_the_same(
     tiny_base: Path, twin: Workspace, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("blogtwin.training.mlx._precision", lambda _: Precision(bf16=True, frugal=True))
@@ -352,6 +352,54 @@ def test_memory_that_runs_out_is_an_error_with_a_way_out(
     with pytest.raises(ModelError, match="the GPU's share of the memory ran out while training") as caught:
         run(Mlx(anywhere=True), settings(tiny_base), workspace)
     assert "--max-length 128" in caught.value.hint
+
+
+@needs_mlx
+def test_layers_that_are_computed_again_take_less_memory_and_give_the_same_gradient(tmp_path: Path) -> None:
+    import mlx.core as mx
+    from mlx import nn
+    from mlx.utils import tree_flatten
+    from transformers import AutoModelForCausalLM
+
+    from blogtwin.training import mlx_loss, mlx_model
+    from blogtwin.training.rows import Row
+
+    deep = tiny_models.config("llama", 256, 4, num_hidden_layers=8)
+    AutoModelForCausalLM.from_config(deep).save_pretrained(tmp_path)
+    model = mlx_model.load(tmp_path, bf16=False)
+    mlx_model.add_adapter(model, rank=4, alpha=8, seed=0)
+    row = Row([number % 250 for number in range(300)], 20)
+    slope = nn.value_and_grad(model, lambda model: mlx_loss.log_probability(model, row))
+
+    def measured() -> tuple[int, dict[str, Any]]:
+        mx.reset_peak_memory()
+        before = mx.get_active_memory()
+        _, gradients = slope(model)
+        mx.eval(gradients)
+        return mx.get_peak_memory() - before, dict(tree_flatten(gradients))
+
+    plain_peak, plain = measured()
+    with mlx_model.recomputed(model):
+        peak, again = measured()
+    assert peak < 0.6 * plain_peak
+    assert all(mx.abs(again[name] - plain[name]).max().item() < 1e-4 for name in plain)
+    assert measured()[0] > 0.9 * plain_peak  # as it was before
+
+
+@needs_mlx
+def test_the_vocabulary_is_never_in_memory_for_a_whole_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlx.core as mx
+
+    from blogtwin.training import mlx_loss
+
+    hidden, output, targets = mx.random.normal((1024, 8)), mx.random.normal((16_000, 8)), mx.arange(1024)
+    slope = mx.value_and_grad(lambda hidden: mlx_loss._summed(hidden, output, targets, learns=True))
+    monkeypatch.setattr(mlx_loss, "BLOCK", 32)
+    mx.eval(hidden, output, targets)
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    mx.eval(slope(hidden))
+    assert mx.get_peak_memory() - before < 0.5 * 1024 * 16_000 * 4
 
 
 @needs_mlx

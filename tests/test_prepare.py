@@ -68,7 +68,7 @@ def test_what_is_dropped_is_named_with_its_reason(tmp_path: Path) -> None:
         post("c-old.md", old, created_at=day, created_from="front matter"),
         post("c-new.md", old + " " + words(4, 10), created_at=day.replace(year=2021), created_from="front matter"),
         post("d.md", words(1).upper().replace(".", "!")),
-        post("e.md", "![only](a.png)"),
+        post("e.md", ""),
         post("f.md", "Too short."),
         post("g.md", "```\n" + words(9) + "\n```"),
         post("h.md", words(5), draft=True),
@@ -208,3 +208,13 @@ def test_a_run_killed_in_either_stage_and_started_again_ends_with_the_same_bytes
     subprocess.run([*command, str(shaken)], check=True, capture_output=True)
     assert {name: (shaken / name).read_bytes() for name in names} == calm
     assert sorted(path.name for path in shaken.iterdir()) == sorted(path.name for path in (tmp_path / "calm").iterdir())
+
+
+def test_what_a_guest_signed_is_left_out_where_most_is_signed_by_one(tmp_path: Path) -> None:
+    ours = [post(f"{number}.md", words(number)).model_copy(update={"author": "Jane Doe"}) for number in range(5)]
+    guest = post("guest.md", words(77)).model_copy(update={"author": "Bob Roe"})
+    both = post("both.md", words(78)).model_copy(update={"author": "Jane Doe and Bob Roe"})
+    unsigned = post("unsigned.md", words(79))
+    result, _, _ = run(tmp_path, [*ours, guest, both, unsigned])
+    dropped = {problem.path: problem.reason for problem in result.problems if problem.lost}
+    assert dropped == {"guest.md": "is signed by Bob Roe, not by Jane Doe; --author chooses"}

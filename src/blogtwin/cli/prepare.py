@@ -28,6 +28,7 @@ def prepare_dataset(
         ),
     ] = None,
     split: options.Split = None,
+    author: options.Author = None,
     drafts: options.Drafts = None,
     max_length: options.MaxLength = None,
     threads: options.Threads = None,
@@ -45,7 +46,7 @@ def prepare_dataset(
     settings = load_settings(
         config,
         {
-            "data": {"split": split, "drafts": drafts},
+            "data": {"split": split, "author": author, "drafts": drafts},
             "training": {"max_length": max_length},
             "machine": {"threads": threads},
         },

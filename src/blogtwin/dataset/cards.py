@@ -27,6 +27,7 @@ class Card:
     cuts: dict[str, int] | None = None
     remarks: tuple[str, ...] = ()
     dropped: tuple[str, str] | None = None
+    author: str | None = None  # as the post is signed
 
 
 def day_of(post: Post) -> str:

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 
 from blogtwin import jsonl
-from blogtwin.cleaning.clean import clean
 from blogtwin.config import Private
 from blogtwin.dataset import boilerplate
 from blogtwin.dataset.boilerplate import Passage
@@ -59,18 +58,18 @@ class Read(NamedTuple):
     originals: dict[Private, dict[str, str]]  # kind → original → stand-in
     replaced: dict[Private, int]  # kind → places
     words_replaced: int
+    author: str | None = None
     broken: bool = False
 
 
 def read(job: Reading, line: Line) -> Read:
-    """The post on one line without its machinery and with stand-ins for what is private."""
+    """The post on one line, with stand-ins for what is private."""
     try:
         post = jsonl.read_at(job.posts, line, Post)
     except BrokenRecord:
         return Read("", "", "", 0, b"", [], {}, {}, 0, broken=True)
     if post.draft and not job.drafts:
         return Read(post.path, post.id, "", post.word_count, b"", [], {}, {}, 0)
-    post = post.model_copy(update={"text": clean(post.text, post.format).text})
     text, made = job.privacy.replaced(post.text, post.language)
     title, in_title = job.privacy.replaced(post.title, post.language)
     originals: dict[Private, dict[str, str]] = {}
@@ -89,6 +88,7 @@ def read(job: Reading, line: Line) -> Read:
         originals,
         replaced,
         sum(count_words(one.original) for one in made),
+        post.author,
     )
 
 

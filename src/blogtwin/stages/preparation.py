@@ -5,6 +5,7 @@ In: the posts, a folder for what does not fit in memory. Out: examples on two si
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,8 @@ from typing import NoReturn, TypeVar
 import numpy as np
 
 from blogtwin import atomic, file_reports, jsonl, workers
+from blogtwin.cleaning.authorship import written_with
+from blogtwin.cleaning.names import signed_by, who_signed_most
 from blogtwin.config import Private, Settings
 from blogtwin.dataset import dedupe
 from blogtwin.dataset.boilerplate import recurring, shown, words_of
@@ -82,9 +85,26 @@ class Preparation:
         cut = recurring(np.frombuffer(passages[0], np.int64), hashes, words, len(self.cards))
         self._spooled = passes.Spooled(self._spooled.posts, cut)
         self.cards.sort(key=lambda card: (card.path, card.id))
+        self._drop_what_others_signed()
+
+    def _drop_what_others_signed(self) -> None:
+        """Posts signed by others than the chosen author, or than whoever signed more than half of all that are signed."""
+        signatures = Counter(card.author for card in self.cards if card.author is not None)
+        author = self._settings.data.author or who_signed_most(signatures.elements())
+        if author is None:
+            return
+        own = {signature for signature in signatures if signed_by(signature, author)}
+        if self._settings.data.author is None and 2 * sum(signatures[one] for one in own) <= signatures.total():
+            return
+        for card in self.cards:
+            if card.author is not None and card.author not in own and card.dropped is None:
+                card.dropped = ("another author", f"is signed by {card.author}, not by {author}; --author chooses")
+            elif (remark := written_with(card.author, author)) is not None:
+                card.remarks += (remark,)
 
     def _card(self, found: passes.Read, line: Line) -> Card:
         card = Card(found.id, found.path, line, found.day, 0, found.words_before)
+        card.author = sys.intern(found.author) if found.author else None
         if not found.line:
             card.dropped = ("draft", "is a draft; `data.drafts: true` takes drafts in")
         for kind, pairs in found.originals.items():

@@ -43,6 +43,7 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
     return Plan(
         stage="prepare",
         settings={
+            "author": data.author,
             "drafts": data.drafts,
             "min_words": data.min_words,
             "near_duplicate": data.near_duplicate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from blogtwin import adapter_folder, jsonl
-from blogtwin.errors import ModelError
+from blogtwin.errors import ModelError, OutputError
 from blogtwin.progress import Silent
 from blogtwin.stages import finetune
 from blogtwin.training import hardware, precision
@@ -70,8 +71,6 @@ def test_a_loss_that_is_no_number_ends_the_run_says_where_and_replaces_nothing(
 def test_a_base_that_computes_no_numbers_is_named_before_any_training(
     tiny_base: Path, workspace: Workspace, tmp_path: Path
 ) -> None:
-    import shutil
-
     from safetensors.torch import load_file, save_file
 
     base = Path(shutil.copytree(tiny_base, tmp_path / "damaged"))
@@ -108,8 +107,6 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
 def test_a_checkpoint_of_other_data_or_another_base_is_not_used(
     other: str, tiny_base: Path, workspace: Workspace, tmp_path: Path
 ) -> None:
-    import shutil
-
     from safetensors.torch import load_file, save_file
 
     base = Path(shutil.copytree(tiny_base, tmp_path / "base"))
@@ -125,3 +122,30 @@ def test_a_checkpoint_of_other_data_or_another_base_is_not_used(
     result = finetune.run(settings(base), workspace, progress)
     assert progress.notes == []
     assert result.counts["steps"] == 12
+
+
+def test_a_disk_that_fills_while_a_checkpoint_is_written_is_named_and_the_run_goes_on_later(
+    tiny_base: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    finetune.run(settings(tiny_base), workspace, Silent())
+    wanted = files(workspace.model)
+    again = replace(workspace, model=workspace.model.with_name("again"))
+    save, full = torch.save, shutil.disk_usage("/")._replace(free=0)
+
+    def filling(content: Any, path: Any, *given: Any, **named: Any) -> None:
+        if checkpoint(again, 6).name in str(path):
+            raise RuntimeError("[enforce fail at inline_container.cc:769] . PytorchStreamWriter failed writing file")
+        save(content, path, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", filling)
+        patch.setattr(shutil, "disk_usage", lambda _: full)
+        with pytest.raises(OutputError, match="cannot be written: the disk is full"):
+            finetune.run(settings(tiny_base), again, Silent())
+    assert not checkpoint(again, 6).exists()
+    progress = Silent()
+    finetune.run(settings(tiny_base), again, progress)
+    assert progress.notes == ["going on from step 3 of 12"]
+    assert files(again.model) == wanted

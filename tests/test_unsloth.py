@@ -1,7 +1,8 @@
 """The unsloth backend. No GPU was to be had when this was written: what runs here is everything but unsloth's own kernels.
 
-A stand-in (tests/fakes/unsloth) with the same calls trains on the processor; where the real package is installed, its
-signatures are compared with the stand-in's. That the kernels train well on a GPU is not shown by any test in this file.
+A stand-in (tests/fakes/unsloth) with the same calls trains on the processor. Where the real package is installed, its
+signatures are compared with the stand-in's, and it loads a base and puts the adapter in. That its kernels train well on
+a GPU is not shown by any test in this file.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from blogtwin import adapter_folder
 from blogtwin.export.merge import merge
 from blogtwin.training import choose, unsloth
 from blogtwin.training.hardware import Hardware
+from tiny_models import save_adapter, write_card
 
 FAKES = Path(__file__).parent / "fakes"
 GIB = 2**30
@@ -231,6 +233,24 @@ _FURTHER = {"local_files_only"}
 _ALWAYS_GIVEN = {"target_modules"}
 
 
+real = pytest.mark.skipif(find_spec("unsloth") is None, reason="unsloth is not installed: uv sync --extra cuda")
+
+
+def _with_the_real_one(script: str, folder: Path, *arguments: Path) -> str:
+    """Run it in a process of its own, for the import changes torch and trl; it needs no GPU to be imported."""
+    environment = {**os.environ, "UNSLOTH_ALLOW_CPU": "1", "UNSLOTH_DISABLE_STATISTICS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
 def _fake() -> Any:
     """The stand-in, loaded beside the name of the real one."""
     spec = spec_from_file_location("fake_unsloth", FAKES / "unsloth" / "__init__.py")
@@ -241,23 +261,70 @@ def _fake() -> Any:
     return module
 
 
-@pytest.mark.skipif(find_spec("unsloth") is None, reason="unsloth is not installed: uv sync --extra cuda")
+@real
 def test_the_stand_in_has_the_signatures_of_the_real_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a process of its own, for the import changes torch and trl; it needs no GPU to be asked for its signatures."""
     monkeypatch.setenv("FAKE_UNSLOTH_CALLS", str(tmp_path / "calls.jsonl"))
     fake = _fake()
-    environment = {**os.environ, "UNSLOTH_ALLOW_CPU": "1", "UNSLOTH_DISABLE_STATISTICS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", _SIGNATURES], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    real = json.loads(done.stdout.splitlines()[-1])
-    assert real["is_bfloat16_supported"] == {}
+    there = json.loads(_with_the_real_one(_SIGNATURES, tmp_path).splitlines()[-1])
+    assert there["is_bfloat16_supported"] == {}
     for name in ("from_pretrained", "get_peft_model", "patch_peft_model"):
         for one in inspect.signature(getattr(fake.FastLanguageModel, name)).parameters.values():
             if one.name in _FURTHER:
-                assert "kwargs" in real[name]
+                assert "kwargs" in there[name]
                 continue
-            assert one.name in real[name], f"{name} of the real package takes no {one.name}"
+            assert one.name in there[name], f"{name} of the real package takes no {one.name}"
             if one.name not in _ALWAYS_GIVEN and one.default is not inspect.Parameter.empty:
-                assert repr(one.default) == real[name][one.name][1], f"{name}({one.name})"
+                assert repr(one.default) == there[name][one.name][1], f"{name}({one.name})"
+
+
+# Without a driver torch answers no question about the GPU; here it gives the answers of one with 24 GiB, and "cuda" is the
+# processor. That is enough to load a base and to put the adapter in, not to train: the kernels are for GPUs alone.
+_LOADS = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace as Some
+import unsloth, torch
+about = Some(name="GPU", total_memory=24 * 2**30, major=8, minor=9, multi_processor_count=10)
+torch.cuda.get_device_properties = lambda *_: about
+torch.cuda.mem_get_info = lambda *_: (20 * 2**30, 24 * 2**30)
+torch.cuda.get_device_capability = lambda *_: (8, 9)
+torch.cuda.current_device = lambda: "cpu"
+torch.cuda.device_count = lambda: 1
+torch.cuda.synchronize = torch.cuda.empty_cache = lambda *_: None
+import unsloth.models.llama
+unsloth.models.llama.DEVICE_COUNT = 1
+move = torch.Tensor.to
+def stay(tensor, *places, **named):
+    on_a_gpu = lambda place: type(place) is int or str(place).startswith("cuda")
+    if named.get("device") is not None:
+        named["device"] = "cpu"
+    return move(tensor, *("cpu" if on_a_gpu(place) else place for place in places), **named)
+torch.Tensor.to = stay
+
+from blogtwin.training import unsloth as ours
+base, into = map(Path, sys.argv[1:])
+settings = Some(max_length=256, seed=7, lora_r=4, lora_alpha=8)
+job = Some(base=Some(folder=base, parameters=1e5, context_length=512), settings=settings,
+           hardware=Some(device_memory=24 * 2**30), parent=None)
+model = ours._model_of(job, unsloth.FastLanguageModel)
+for name, weight in model.named_parameters():
+    if "lora_B" in name:
+        torch.nn.init.normal_(weight, std=0.1)
+model.save_pretrained(into)
+job.parent = into
+again = ours._model_of(job, unsloth.FastLanguageModel)
+kept, mine = dict(again.named_parameters()), dict(model.named_parameters())
+assert kept.keys() == mine.keys()
+assert all(torch.equal(kept[name], mine[name]) and kept[name].requires_grad for name in kept if "lora_" in name)
+"""
+
+
+@real
+def test_the_real_package_loads_a_base_and_its_adapter_merges_as_any_other(tmp_path: Path, tiny_base: Path) -> None:
+    folder = tmp_path / "adapter"
+    _with_the_real_one(_LOADS, tmp_path, tiny_base, folder)
+    ours = save_adapter(tiny_base, tmp_path / "ours", std=0.1)
+    tensors = [safe_open(one / adapter_folder.WEIGHTS, "pt").keys() for one in (folder, ours)]
+    assert tensors[0] == tensors[1]
+    write_card(folder, tiny_base)
+    assert merge(folder, tmp_path / "merged", offline=True).is_dir()

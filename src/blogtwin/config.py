@@ -53,7 +53,9 @@ Private = Literal["email", "phone", "key", "address", "name"]
 class DataSettings:
     """What is read, and how it becomes examples."""
 
-    input_dir: Path = _setting(Path("./blogs"), "the folder with your posts, read with its subfolders")
+    input_dir: Path = _setting(
+        Path("./blogs"), "the folder with your posts, read with its subfolders, or an export of your blog"
+    )
     output_dir: Path = _setting(Path("./data"), "where posts and examples are written")
     formats: tuple[Format, ...] = _setting(get_args(Format), "file name endings that are read")
     strict: bool = _setting(False, "whether a file that cannot be read ends the run")

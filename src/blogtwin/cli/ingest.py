@@ -45,10 +45,10 @@ def ingest(
 
     told = {
         "input_dir": input_dir,
-        "formats": _list(formats),
+        "formats": options.listed(formats),
         "author": author,
         "language": language,
-        "drop": _list(drop),
+        "drop": options.listed(drop),
         "strict": strict,
     }
     settings = load_settings(config, {"data": told, "machine": {"threads": threads}})
@@ -65,7 +65,3 @@ def ingest(
     if files and not as_json:
         reports.show_files(stage.report_beside(workspace.posts))
     console.show(result, as_json)
-
-
-def _list(commas: str | None) -> list[str] | None:
-    return [item.strip() for item in commas.split(",")] if commas else None

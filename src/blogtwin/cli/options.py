@@ -18,6 +18,11 @@ def setting(section: str, key: str, *flags: str) -> Any:
     return typer.Option(*flags, help=f"{text[:1].upper()}{text[1:]}.", show_default=str(default) or False)
 
 
+def listed(commas: str | None) -> list[str] | None:
+    """What was given as `a, b`."""
+    return [item.strip() for item in commas.split(",")] if commas else None
+
+
 Config = Annotated[
     Path | None,
     typer.Option("--config", help="The settings file.", show_default="pipeline_config.yaml where there is one"),

@@ -21,6 +21,9 @@ def add_to(app: typer.Typer) -> None:
 
 def pipeline(
     blog_dir: options.InputDir = None,
+    author: options.Author = None,
+    language: options.Language = None,
+    drop: options.Drop = None,
     model_name: options.ModelName = None,
     base_model: options.BaseModel = None,
     epochs: options.Epochs = None,
@@ -39,7 +42,7 @@ def pipeline(
     config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
-    """Turn a folder of posts into a twin: ingest, prepare, finetune, deploy, evaluate.
+    """Turn a folder of posts, or an export, into a twin: ingest, prepare, finetune, deploy, evaluate.
 
     Stages whose input and settings have not changed are skipped; a run that was cut off goes on where it stopped.
     """
@@ -50,7 +53,7 @@ def pipeline(
     settings = load_settings(
         config,
         {
-            "data": {"input_dir": blog_dir},
+            "data": {"input_dir": blog_dir, "author": author, "language": language, "drop": options.listed(drop)},
             "training": {"base_model": base_model, "epochs": epochs, "learning_rate": lr},
             "deployment": {
                 "model_name": model_name,

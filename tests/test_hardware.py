@@ -263,6 +263,17 @@ def test_a_backend_that_is_asked_for_and_cannot_serve_says_its_own_reason() -> N
     assert "--backend auto" in caught.value.hint
 
 
+def test_an_accelerator_that_is_left_alone_is_told_of_with_what_would_put_it_to_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(choose.Unsloth, "unavailable", lambda *_: "the `cuda` extra is not installed: uv sync")
+    with_a_gpu = plain(platform="cuda", device="NVIDIA L4")
+    remark = choose.unused(with_a_gpu, choose.choose(with_a_gpu))
+    assert remark == "NVIDIA L4 is not used: the `cuda` extra is not installed: uv sync"
+    assert choose.unused(with_a_gpu, choose.Unsloth()) is None
+    assert choose.unused(plain(), choose.Transformers()) is None
+
+
 def test_when_none_can_serve_every_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose.Transformers, "unavailable", lambda *_: "trl not installed")
     with pytest.raises(ModelError, match=r"unsloth: .*; mlx: .*; transformers: trl not installed"):

@@ -21,7 +21,7 @@ from blogtwin.progress import Progress
 from blogtwin.stages.result import StageResult
 from blogtwin.training import base, hardware, material, models, parent, starter
 from blogtwin.training import run as training_run
-from blogtwin.training.choose import choose
+from blogtwin.training.choose import choose, unused
 from blogtwin.workspace import Workspace, manifest_beside
 
 
@@ -53,6 +53,8 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     learned = material.read(training.method, *todo.inputs[:2])
     found = hardware.detect_hardware_platform()
     backend = choose(found, settings.machine.backend)
+    if remark := unused(found, backend):
+        progress.note(remark)  # now, not after the night on the processor
     with atomic.writing_to(workspace.model):
         workspace.model.mkdir(parents=True, exist_ok=True)
     job = base.TrainJob(

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from blogtwin.errors import ModelError
 from blogtwin.training.base import TrainingBackend
-from blogtwin.training.hardware import Hardware
+from blogtwin.training.hardware import Hardware, Platform
 from blogtwin.training.mlx import Mlx
 from blogtwin.training.transformers import Transformers
 from blogtwin.training.unsloth import Unsloth
+
+_MADE_FOR: dict[Platform, str] = {"cuda": "unsloth", "rocm": "unsloth", "xpu": "unsloth", "apple_silicon": "mlx"}
 
 
 def backends(wanted: str = "auto") -> tuple[TrainingBackend, ...]:
     """All backends, the preferred ones first. wanted: the one that the user asked for, which may serve in more places."""
     return (Unsloth(), Mlx(anywhere=wanted == "mlx"), Transformers())
+
+
+def unused(hardware: Hardware, chosen: TrainingBackend) -> str | None:
+    """A remark when this machine has an accelerator that `chosen` leaves alone, with what would put it to use."""
+    made_for_it = _MADE_FOR.get(hardware.platform)
+    for backend in backends():
+        if backend.name == made_for_it and backend.name != chosen.name:
+            return (
+                f"{hardware.device} is not used: {backend.unavailable(hardware) or f'--backend {backend.name} would'}"
+            )
+    return None
 
 
 def choose(hardware: Hardware, wanted: str = "auto") -> TrainingBackend:

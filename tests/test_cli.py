@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,26 @@ def test_the_command_reference_is_current() -> None:
     )
     page = (CHECKOUT / "docs" / "commands.md").read_text("utf-8")
     assert done.stdout.strip() == page.strip(), "docs/commands.md is stale: just reference"
+
+
+def test_a_post_is_shown_beside_what_is_left_of_it_and_every_file_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "blogs").mkdir()
+    text = "---\ntitle: Bread\ndate: 2020-01-02\n---\n\nIt rose, [they say](https://example.org).\n\n{% include ad.html %}\n"
+    (tmp_path / "blogs" / "bread.md").write_text(text, encoding="utf-8")
+    (tmp_path / "blogs" / "x.png").touch()
+    assert main(["ingest", "--show", "bread.md"]) == 0
+    shown = capsys.readouterr().out
+    assert "2020-01-02 (front matter)" in shown
+    before, after = next(line for line in shown.splitlines() if "It rose" in line).split("  ", 1)
+    assert before == "It rose, [they say](https://example.org)."
+    assert after.strip() == "It rose, they say."
+    assert not (tmp_path / "data").exists()
+    assert main(["ingest", "--files"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"bread\.md +cut +10 +4 +cut: ", told)
+    assert re.search(r"x\.png +passed over +0 +0 +of another kind: \.png", told)
+    assert main(["ingest", "--show", "none.md"]) == 1
+    assert "none.md is not there" in capsys.readouterr().err

@@ -21,6 +21,10 @@ _MARKUP = frozenset("\\`*_[]{}#|~$<")  # in a text these would mean something
 _TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\n|\Z)")
 _EMPTY_ITEM = re.compile(r"\n[ \t>]*(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]*(?=\n|\Z)")
 _EMPTY_QUOTE = re.compile(r"(?:\n[ \t]*>[> \t]*(?=\n|\Z))+")
+_QUOTED = ">."  # stands for a line of a quotation that says something
+_NO_BREAK = re.compile(
+    r"[ \t>]*(?:\Z|\n|[-*+][ \t]|\d{1,9}[.)][ \t]|#{1,6}[ \t]|```|~~~|\|)"
+)  # begins a block of its own
 _RULE = r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})"
 _RULES_FIRST = re.compile(rf"\A(?:\s*^{_RULE}(?:\n|\Z))+", re.MULTILINE)
 _RULES_LAST = re.compile(rf"(?:^{_RULE}\n*)+\Z", re.MULTILINE)
@@ -55,7 +59,18 @@ def entities(text: str, verbatim: Ranges) -> list[tuple[int, int, str]]:
 
 def tidied(pieces: list[tuple[str, bool]]) -> list[str]:
     """The pieces, those that are not kept without trailing blanks, empty items, and second blank lines between blocks."""
-    return [piece if kept else _tidy(piece) for piece, kept in pieces]
+    out = []
+    for number, (piece, kept) in enumerate(pieces):
+        # An empty line of a quotation may stand next to code that is quoted with it.
+        before = "" if kept or not number or not _quotes(pieces[number - 1][0].rpartition("\n")[2]) else _QUOTED
+        after = "" if kept or number + 1 == len(pieces) or not _quotes(pieces[number + 1][0]) else _QUOTED
+        tidy = piece if kept else _tidy(f"{before}{piece}{after}")
+        out.append(tidy[len(before) : len(tidy) - len(after)])
+    return out
+
+
+def _quotes(text: str) -> bool:
+    return text[:80].lstrip(" \t").startswith(">")
 
 
 def joined(pieces: list[str]) -> str:
@@ -78,10 +93,10 @@ def _tidy(text: str) -> str:
 
 
 def _break(text: str, blank: re.Match[str]) -> str:
-    """Two blanks break a line when words stand before them and after them."""
+    """Two blanks break a line when words stand before them and the next line goes on with words."""
     start, end = blank.span()
-    broken = blank.group() == "  " and start and text[start - 1] != "\n" and text[end + 1 : end + 2].strip()
-    return "  " if broken else ""
+    broken = blank.group().endswith("  ") and start and text[start - 1] not in "\n>"
+    return "  " if broken and text[end : end + 1] and not _NO_BREAK.match(text, end + 1, end + 200) else ""
 
 
 def _between_quotes(blank: re.Match[str]) -> str:

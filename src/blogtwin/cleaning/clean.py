@@ -23,6 +23,7 @@ from blogtwin.config import Part
 from blogtwin.markup.markdown import Parsed, parse
 from blogtwin.records import PostFormat
 
+_BEFORE_CODE = " \t>-*+0123456789.)"  # on its line: the marks of quotations and items
 _ROUNDS = 6  # machinery inside machinery; no post needed more than three
 
 
@@ -86,7 +87,7 @@ def _keep_code(parsed: Parsed, edits: Edits) -> None:
     for block in parsed.blocks:
         if block.kind == "code":
             line = text.rfind("\n", 0, block.start) + 1
-            start = block.start if text[line : block.start].strip() else line
+            start = block.start if text[line : block.start].strip(_BEFORE_CODE) else line
             edits.keep(start, start + len(text[start : block.end].rstrip("\n")))
 
 

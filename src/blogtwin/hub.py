@@ -112,7 +112,10 @@ def _download(repository: str, commit: str, progress: Progress) -> Path:
     with atomic.writing_to(blobs):
         blobs.mkdir(parents=True, exist_ok=True)
         whole = sum(file.size for file in files)
-        there = sum(max(_size(blobs / _hash(file)), _size(_partial(blobs / _hash(file)))) for file in files)
+        there = sum(
+            file.size if _size(blob) == file.size else _size(_partial(blob))
+            for file, blob in ((file, blobs / _hash(file)) for file in files)
+        )
         _check_room(repository, blobs, whole - there)
         if there < whole:
             progress.note(

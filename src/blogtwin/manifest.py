@@ -146,7 +146,8 @@ class Plan:
             stage=self.stage,
             version=__version__,
             settings=self.settings_hash,
-            inputs={_name(file): stamp(file) for path in self.inputs for file in files_under(path)} | dict(self.listings),
+            inputs={_name(file): stamp(file) for path in self.inputs for file in files_under(path)}
+            | dict(self.listings),
             outputs={_name(file): stamp(file) for path in self.outputs for file in files_under(path)},
             counts=dict(counts),
             seconds=round(time.monotonic() - self.started, 3),

@@ -141,6 +141,7 @@ def test_an_author_is_found_in_all_spellings(values: dict[str, object], author: 
     ("values", "tags"),
     [
         ({"tags": ["a b", "c"]}, ("a b", "c")),
+        ({"tags": ["F#", "#garden"]}, ("F#", "garden")),
         ({"tags": "a b"}, ("a", "b")),
         ({"tags": "a b, c"}, ("a b", "c")),
         ({"Tags": "a; b"}, ("a", "b")),

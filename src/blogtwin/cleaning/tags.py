@@ -240,7 +240,7 @@ def _code_span(inside: str) -> str:
 
 def _preformatted(whole: str, inside: str) -> str:
     """<pre> as a fenced block, in the language that its class or that of the <code> inside names."""
-    opening = re.match(r"(?:<[^<>]*>\s*){1,2}", whole[:600])
+    opening = re.match(r"<[^<>]*>\s*(?:<code\b[^<>]*>)?", whole[:600], re.IGNORECASE)
     said = (_LANGUAGE.search(opening[0]) or _NAMED_LANGUAGE.search(opening[0])) if opening else None
     language = (
         said[1]

@@ -173,7 +173,7 @@ def _link(found: Parsed, start: int, end: int, said: Any) -> None:
         close = text.rfind("](", start, end)
         found.links.append(Link(start, end, start + 1, close, said["dest_url"]))
     else:
-        if kind == "Collapsed" and text.startswith("[]", end):  # pyromark's range leaves them out
+        if kind.startswith("Collapsed") and text.startswith("[]", end):  # pyromark's range leaves them out
             end += 2
         between = -1 if kind.startswith("Shortcut") else text.rfind("][", start, end)
         found.links.append(Link(start, end, start + 1, end - 1 if between < 0 else between, said["dest_url"]))
@@ -182,7 +182,8 @@ def _link(found: Parsed, start: int, end: int, said: Any) -> None:
 def _slip(broken: Any) -> tuple[str, str] | None:
     """[words that no array index has][label] is a link whose definition its author forgot; [x] and grid[i][j] are none."""
     label = broken["reference"]
-    return ("", "") if broken["link_type"] == "Reference" and len(label) > 1 and not label.isdigit() else None
+    meant = broken["link_type"] in ("Reference", "Collapsed")
+    return ("", "") if meant and len(label) > 1 and not label.isdigit() else None
 
 
 def _tex(found: Parsed) -> list[Span]:

@@ -29,7 +29,7 @@ _MONTHS = {
 }  # fmt: skip
 _CLOCK = re.compile(
     r"[\sT,_-]*(?:at\s+)?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[ap]\.?m\b)?"
-    r"\s*(?P<zone>Z\b|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{1,2}\b)?",
+    r"\s*(?P<zone>(?:UTC|GMT)?[+-](?:\d{2}:?\d{2}|\d{1,2}\b)|Z\b|UTC|GMT)?",
     re.IGNORECASE,
 )
 _COMPACT_CLOCK = re.compile(r"T(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?P<half>)(?P<zone>Z|[+-]\d{4})?")
@@ -182,8 +182,8 @@ def _with_clock(day: datetime, part: Mapping[str, str | None]) -> datetime:
     hour, minute, second = (int(part[name] or 0) for name in ("hour", "minute", "second"))
     if part["half"] and hour <= 12:
         hour = hour % 12 + (12 if part["half"].lower().startswith("p") else 0)
-    zone = (part["zone"] or "Z").upper()
-    offset = UTC if zone in ("Z", "UTC", "GMT") else _offset(zone)
+    zone = (part["zone"] or "Z").upper().removeprefix("UTC").removeprefix("GMT")
+    offset = UTC if zone in ("Z", "") else _offset(zone)
     try:
         return day.replace(hour=hour, minute=minute, second=second, tzinfo=offset)
     except ValueError:

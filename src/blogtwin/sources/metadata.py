@@ -63,7 +63,8 @@ def tags(said: Mapping[str, object]) -> tuple[str, ...]:
         if isinstance(value, str):
             value = _divided(value.strip("[]"), key)
         found += _each(value)
-    return tuple(dict.fromkeys(tag.strip("#'\"") for tag in found if tag.strip("#'\"")))
+    named = (tag.strip("'\"").lstrip("#") for tag in found)  # #garden, but F#
+    return tuple(dict.fromkeys(tag for tag in named if tag))
 
 
 def _divided(value: str, key: str) -> list[str]:

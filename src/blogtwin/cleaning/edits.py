@@ -51,10 +51,14 @@ class Edits:
         pieces: list[tuple[str, bool]] = []
         out: list[str] = []
         done = 0
+        opens, blank = True, False  # whether a line opens here; whether a blank goes with what was cut before it
         for start, end, _, new, name, kept in sorted(self._made):
             if start < done:
                 continue
-            out.append(self.text[done : start - self._blank(start, -end, new, name)])
+            before = self._blank(start, -end, new, name) and not (blank and self.text[done:start].isspace())
+            between = self.text[done : start - before]
+            out.append(between.lstrip(" ") if blank else between)
+            opens = not between.rpartition("\n")[2].strip(" \t>") and (opens or "\n" in between)
             if name:
                 self._cuts.add(name, self.text[start:-end])
             if kept:
@@ -62,8 +66,11 @@ class Edits:
                 out = []
             else:
                 out.append(new)
+            blank = opens and not new and start < -end and not before
+            opens = opens and not new
             done = -end
-        return [*pieces, ("".join([*out, self.text[done:]]), False)]
+        rest = self.text[done:]
+        return [*pieces, ("".join([*out, rest.lstrip(" ") if blank else rest]), False)]
 
     def _blank(self, start: int, end: int, new: str, name: str) -> bool:
         """Whether the blank before a cut goes with it: what follows brings its own, or needs none."""

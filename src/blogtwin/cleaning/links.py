@@ -34,22 +34,31 @@ _BROKEN = re.compile(
 )
 # Words that mean more without the link around them.
 _MAY_BE_MORE = re.compile(
-    r"[\[<{&]|://|^[ \t]*(?:\d{1,9}[.)]|[-+*#]+[ \t]|=|_?toc|tags|share|next|prev)", re.IGNORECASE
+    r"[\[<{&]|://|^[ \t]*(?:\d{1,9}[.)]|[-+*#]+[ \t]|=|_?toc|tags|share|next|prev|pic\.twitter)", re.IGNORECASE
 )
-_AFTER_IMAGE = re.compile(r"\{[^{}\n]{0,300}\}")
+BACK = re.compile(r"\s*[↩⤴↑^]\ufe0e?\s*")  # the words of a link from a note back to its place
+# What Twitter makes of an address, behind the words of a post of its own; nobody types it.
+_SHORTENED = re.compile(
+    r"(?:(?:https?://t\.co/[A-Za-z0-9]{10}|pic\.twitter\.com/\w{1,40}) ?)+(?=[ \t]{0,9}(?:\n|\Z|—))"
+)
+# A picture's attributes, and the line break behind it.
+_AFTER_IMAGE = re.compile(r"(?:\{[^{}\n]{0,300}\})?(?:[ \t]{0,9}\\(?=\n|\Z))?")
 
 
 def edit_links(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
     """Write into `edits` what becomes of every link and picture of `parsed`."""
     text = parsed.text
     for start, end in parsed.images:
-        attributes = _AFTER_IMAGE.match(text, end)
-        edits.cut(start, attributes.end() if attributes else end, "images")
+        after = _AFTER_IMAGE.match(text, end)
+        edits.cut(start, after.end() if after else end, "images")
     _contents(parsed, edits)
     _by_line(parsed, edits, verbatim)  # before the addresses in sentences: one alone on its line goes whole
     pictures = Ranges(parsed.images)
     for link in parsed.links:
         words = text[link.words_start : link.words_end]
+        if BACK.fullmatch(words):
+            edits.cut(link.start, link.end, "addresses")
+            continue
         if not words.strip() or (pictures.hold(link.words_start) and not _besides(words)):
             edits.cut(link.start, link.end, "images" if words.strip() else "addresses")
             continue
@@ -83,7 +92,7 @@ def _besides(words: str) -> bool:
 
 
 def _by_line(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
-    """What is told by its line: an address alone on it, marks for a table of contents, definitions told twice."""
+    """What is told by its line or its look: an address alone, marks for a table of contents, definitions told twice."""
     text = parsed.text
     patterns = [(_TOC_MARK, "table of contents")] if any(mark in text for mark in _TOC_MARKS) else []
     if "://" in text:
@@ -98,6 +107,10 @@ def _by_line(parsed: Parsed, edits: Edits, verbatim: Ranges) -> None:
             start, end = match.start(), match.end() - 1
             if not verbatim.hold(start) and not verbatim.hold(end - 1):
                 edits.cut(start, end, name)
+    if "t.co/" in text or "pic.twitter.com/" in text:
+        for match in _SHORTENED.finditer(text):
+            if not verbatim.hold(match.start()):
+                edits.cut(match.start(), match.end(), "addresses")
 
 
 def _wiki(text: str, edits: Edits, verbatim: Ranges) -> None:

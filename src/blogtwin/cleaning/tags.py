@@ -12,6 +12,7 @@ import textwrap
 from dataclasses import dataclass
 
 from blogtwin.cleaning.edits import Edits
+from blogtwin.cleaning.links import BACK
 from blogtwin.markup.html import to_markdown
 from blogtwin.markup.markdown import Parsed, Ranges
 
@@ -156,6 +157,8 @@ def _element(tag: _Tag, inside: str, whole: str) -> tuple[str, str] | None:
     name = tag.name
     if name in _EMBEDS:
         return "", "images" if name in ("picture", "svg") else "embeds"
+    if name == "a" and BACK.fullmatch(inside):
+        return "", "addresses"
     if name == "pre":
         return f"\n\n{_preformatted(whole, inside)}\n\n", ""
     if name in _CODE and "\n\n" not in inside:

@@ -7,8 +7,8 @@ import re
 
 from blogtwin.markup.markdown import Ranges
 
-# Soft hyphens, zero-width spaces, word joiners, byte order marks, controls, what stands for a picture that was pasted; a lone half
-# of a surrogate pair is no character.
+# Soft hyphens, zero-width spaces, word joiners, byte order marks, controls, what stands for a pasted picture; a lone half of a
+# surrogate pair is no character.
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufffc\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]+")
 _SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]")
 _LINE_END = re.compile("\r\n?|[\x85\u2028\u2029\x0c]")
@@ -33,7 +33,8 @@ _RULES_LAST = re.compile(rf"(?:^{_RULE}\n*)+\Z", re.MULTILINE)
 
 def plain(text: str) -> str:
     """`text` with newlines as line ends, common spaces, and nothing invisible but the joiners of scripts and emoji."""
-    if "\ufffc" not in text and text.replace("\n", "").replace("\t", "").isprintable():  # nearly always, and many times as quick as looking
+    # Nearly always, and many times as quick as looking.
+    if text.replace("\n", "").replace("\t", "").isprintable() and "\ufffc" not in text:
         return text
     text = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
     if text.isascii():

@@ -21,12 +21,13 @@ _CONTENTS_LINE = re.compile(
     rf"(?:\A|\n)[ \t]*(?:#{{1,6}}[ \t]*|\*\*|__)?{_CONTENTS}:?(?:\*\*|__)?[ \t#:]*(?:\n[=-]+[ \t]*)?\s*\Z",
     re.IGNORECASE,
 )
+_HEADING_LINE = re.compile(r"(?:\A|\n)#{1,6}[ \t][^\n]*\n\s*\Z")
 _TOC_MARKS = ("oc]", "OC]", "oc}", "OC}", "oc_]", "OC_]", "Contents]")
 _ADDRESS_LINE = re.compile(r"\n[ \t]*<?https?://[^\s<>]+>?[ \t]*(?=\n|\Z)")
 _DEFINITION = re.compile(
     r"\n {0,3}\[(?!\^)[^\]\n]{1,999}\]:[ \t]*\S+[ \t]*(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\))?[ \t]*(?=\n|\Z)"
 )
-_ABBREVIATION = re.compile(r"\n {0,3}\*\[[^\]\n]+\]:.*")
+_ABBREVIATION = re.compile(r"\n {0,8}\*\[[^\]\n]+\]:.*")  # in a footnote too
 # What an author meant to be a link though its address has blanks or one bracket too many.
 _BROKEN = re.compile(
     r"(!?)\[((?:[^\[\]]|\[[^\[\]\n]{0,200}\]){0,300})\]"
@@ -141,6 +142,10 @@ def _contents(parsed: Parsed, edits: Edits) -> None:
             near = text[max(0, start - 200) : start]
             if said := _CONTENTS_LINE.search(near):
                 start -= len(near) - said.start()
+            elif near.rstrip().endswith(":"):  # a sentence goes on in the list
+                continue
+            elif (alone := _HEADING_LINE.search(near)) and text[block.end : block.end + 9].lstrip().startswith("#"):
+                start -= len(near) - alone.start()
             edits.put(start, block.end, "\n\n", "table of contents")
 
 

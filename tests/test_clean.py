@@ -8,6 +8,7 @@ import pytest
 
 from blogtwin.cleaning.clean import clean
 from blogtwin.config import Part
+from blogtwin.words import count_words
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,14 @@ def test_what_is_cut_is_counted_by_what_it_was() -> None:
     written += "\n\n<iframe>gone</iframe>\n\nTags: e"
     cuts = dict(clean(written, "markdown").cuts)
     assert cuts == {"addresses": 3, "comments": 2, "embeds": 3, "images": 2, "shortcodes": 3, "tags": 2}
+
+
+def test_what_is_written_anew_is_cut_by_the_difference() -> None:
+    written = "A <table border='1'><tr><th>B</th><th>C</th></tr><tr><td>D</td><td>E</td></tr></table>"
+    written += "\n\n{% highlight ruby %}\nputs 1\n{% endhighlight %}\n\n[[Page|words]]"
+    cleaned = clean("\n\n".join([written] * 20), "markdown")
+    counted = count_words(cleaned.text) + sum(cleaned.cuts.values())
+    assert abs(counted - count_words("\n\n".join([written] * 20))) <= 2
 
 
 HOSTILE = (

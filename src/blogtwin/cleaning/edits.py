@@ -10,16 +10,23 @@ class Cuts:
 
     def __init__(self) -> None:
         self._pieces: dict[str, list[str]] = {}
+        self._left: dict[str, list[str]] = {}
 
-    def add(self, name: str, piece: str) -> None:
+    def add(self, name: str, piece: str, left: str = "") -> None:
+        """`piece` went; what stands in its place has the words of `left`."""
         self._pieces.setdefault(name, []).append(piece)
+        if left.strip():
+            self._left.setdefault(name, []).append(left)
 
     def words(self) -> dict[str, int]:
         """Name → words; what had no words (a rule, a bare tag's brackets) is left out."""
         from blogtwin.words import count_words
 
-        counted = {name: count_words(" ".join(pieces)) for name, pieces in sorted(self._pieces.items())}
-        return {name: words for name, words in counted.items() if words}
+        counted = {
+            name: count_words(" ".join(pieces)) - count_words(" ".join(self._left.get(name, ())))
+            for name, pieces in sorted(self._pieces.items())
+        }
+        return {name: words for name, words in counted.items() if words > 0}
 
 
 class Edits:
@@ -39,7 +46,7 @@ class Edits:
         self._made.append((start, -end, len(self._made), "", name, False))
 
     def put(self, start: int, end: int, new: str, name: str = "") -> None:
-        """`name` where words of the old text go that are not in the new one."""
+        """`name` where words of the old text go that are not in the new one; those that it has are not counted."""
         self._made.append((start, -end, len(self._made), new, name, False))
 
     def keep(self, start: int, end: int) -> None:
@@ -60,7 +67,7 @@ class Edits:
             out.append(between.lstrip(" ") if blank else between)
             opens = not between.rpartition("\n")[2].strip(" \t>") and (opens or "\n" in between)
             if name:
-                self._cuts.add(name, self.text[start:-end])
+                self._cuts.add(name, self.text[start:-end], new)
             if kept:
                 pieces += [("".join(out), False), (new, True)]
                 out = []

@@ -124,7 +124,7 @@ def _wiki(text: str, edits: Edits, verbatim: Ranges) -> None:
             edits.cut(match.start(), match.end(), "embeds")
         elif not re.fullmatch(r"[\d\s,.]+", match[2]):
             words = match[3] or match[2].lstrip("#").replace("#", ": ")
-            edits.put(match.start(), match.end(), words)
+            edits.put(match.start(), match.end(), words, "addresses")
             edits.deep = True
 
 

@@ -110,11 +110,12 @@ def _tag(edits: Edits, begin: re.Match[str], close: int, end: int, unclosed: set
     if name in _UNREAD:
         edits.cut(start, closing.end(), "comments" if name == "comment" else "shortcodes")
     elif name in ("raw", "verbatim"):
-        edits.put(start, closing.end(), _unwrapped(text[end : closing.start()]))
+        edits.put(start, closing.end(), _unwrapped(text[end : closing.start()]), "shortcodes")
     else:
         arguments = inside[named.end() :].strip()
         before = text[text.rfind("\n", 0, start) + 1 : start]
-        edits.put(start, closing.end(), _fenced(text[end : closing.start()], _language(name, arguments), before))
+        code = _fenced(text[end : closing.start()], _language(name, arguments), before)
+        edits.put(start, closing.end(), code, "shortcodes")
     return closing.end()
 
 
@@ -186,7 +187,7 @@ def _bracket(edits: Edits, begin: re.Match[str], unclosed: set[str]) -> int:
     if closing and name in _CODE:
         before = text[text.rfind("\n", 0, begin.start()) + 1 : begin.start()]
         code = text[begin.end() : closing.start()]
-        edits.put(begin.start(), closing.end(), _fenced(code, _language(name, begin[2].strip()), before))
+        edits.put(begin.start(), closing.end(), _fenced(code, _language(name, begin[2].strip()), before), "shortcodes")
         return closing.end()
     if closing:
         edits.cut(begin.start(), closing.end(), "images" if name == "caption" else "embeds")

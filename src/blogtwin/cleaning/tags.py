@@ -148,7 +148,7 @@ def _edit(text: str, edits: Edits, tag: _Tag, tags: list[_Tag]) -> int:
     edits.deep = True
     if quoted and new:
         new = "\n".join(f"> {line}".rstrip() for line in new.strip("\n").split("\n")).removeprefix("> ")
-    edits.put(tag.start, partner.end, new, name)
+    edits.put(tag.start, partner.end, new, name or "HTML")
     return partner.end
 
 

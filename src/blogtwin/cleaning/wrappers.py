@@ -173,7 +173,7 @@ def _children(edits: Edits, opening: tuple[int, int], closing: tuple[int, int]) 
         edits.put(*opening, "\n", "components")
         edits.put(*closing, "\n", "components")
     else:
-        edits.put(opening[0], closing[1], f"\n{dedented.rstrip()}\n", "")
+        edits.put(opening[0], closing[1], f"\n{dedented.rstrip()}\n", "components")
 
 
 def _tag_end(text: str, at: int) -> int:

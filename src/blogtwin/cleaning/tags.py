@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from blogtwin.cleaning.edits import Edits
 from blogtwin.cleaning.links import BACK
+from blogtwin.markup.captions import is_prose
 from blogtwin.markup.html import to_markdown
+from blogtwin.markup.html_special import style_hides
 from blogtwin.markup.markdown import Parsed, Ranges
 
 
@@ -55,6 +57,9 @@ _CODE = frozenset(("code", "kbd", "samp", "tt"))
 _TAG = re.compile(r"<!--|<(/?)([a-zA-Z][\w-]*+)((?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+)>", re.DOTALL)
 _DECLARATION = re.compile(r"<!doctype\b[^<>]*>|<\?(?:xml|php)\b[^<>]*\?>", re.IGNORECASE)
 _LANGUAGE = re.compile(r"(?:lang(?:uage)?[-:]|brush:\s*|\blang=[\"']?|highlight-)([\w+#-]+)")
+_STYLE = re.compile(r"\bstyle=(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
+_CAPTION = re.compile(r"<figcaption\b[^<>]{0,500}>", re.IGNORECASE)
+_VALUES = re.compile(r"=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"']+)")
 _NAMED_LANGUAGE = re.compile(r"class=[\"']?([\w+#-]+)[\"']?\s*>")
 
 
@@ -157,6 +162,8 @@ def _element(tag: _Tag, inside: str, whole: str) -> tuple[str, str] | None:
     name = tag.name
     if name in _EMBEDS:
         return "", "images" if name in ("picture", "svg") else "embeds"
+    if tag.rest and _hidden(tag.rest):
+        return "", "hidden text"
     if name == "a" and BACK.fullmatch(inside):
         return "", "addresses"
     if name == "pre":
@@ -166,7 +173,7 @@ def _element(tag: _Tag, inside: str, whole: str) -> tuple[str, str] | None:
     if name == "figure":
         if "<pre" in inside or "<table" in inside or "```" in inside or "<blockquote" in inside:
             return None
-        return "", "images"
+        return None if is_prose(_caption(inside)) else ("", "images")
     if name in _WHOLE:
         if name != "table" and tag.block is False:
             return None
@@ -188,6 +195,19 @@ def _element(tag: _Tag, inside: str, whole: str) -> tuple[str, str] | None:
         lead, tail = inside[: len(inside) - len(inside.lstrip())], inside[len(inside.rstrip()) :]
         return f"{lead}{_MARKS[name]}{words}{_MARKS[name]}{tail}", ""
     return None
+
+
+def _caption(figure: str) -> str:
+    """What stands under the picture, up to 3,000 characters of it."""
+    begin = _CAPTION.search(figure)
+    return figure[begin.end() : begin.end() + 3000].partition("</figcaption")[0] if begin else ""
+
+
+def _hidden(attributes: str) -> bool:
+    style = _STYLE.search(attributes)
+    return (style is not None and style_hides(style[1] or style[2] or "")) or "hidden" in _VALUES.sub(
+        "", attributes
+    ).split()
 
 
 def _lone(text: str, edits: Edits, tag: _Tag) -> None:

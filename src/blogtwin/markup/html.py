@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable
 
 from blogtwin.markup import html_code, html_special
+from blogtwin.markup.captions import is_prose
 from blogtwin.markup.html_blocks import Box, footnote, joined, listed, quoted
 from blogtwin.markup.html_inline import Mark, Token, markdown
 from blogtwin.markup.html_notes import notes_in
 from blogtwin.markup.html_parse import After, Node, is_page, name_set, parsed, skip, text_of, walk
-from blogtwin.markup.html_table import Cell, pipe_table
+from blogtwin.markup.html_table import Cell, pipe_table, spanned
 
 _MAX_NESTING = 10  # quotations and lists inside each other; deeper ones are written like the tenth
 _BREAKS = name_set(
@@ -342,26 +343,25 @@ class _Writer:
         if table.kind != "table":
             self._flush()
             return self._flush
-        span = node.attributes.get("colspan") or "1"
+        spans = [spanned(node.attributes.get(name)) for name in ("colspan", "rowspan")]
 
         def done(box: Box) -> None:
-            cell = Cell(box.blocks, node.tag == "th", int(span) if span.isdecimal() and 1 <= len(span) < 3 else 1)
+            cell = Cell(box.blocks, node.tag == "th", *spans)
             table.rows[-1].append(cell) if table.rows else table.rows.append([cell])
 
         return self._box("cell", done)
 
     def _figure(self, node: Node) -> After | None:
-        """A picture's caption becomes the words of the picture; a figure of code or a table only holds it."""
+        """A picture's caption becomes the words of the picture, if it is no prose; a figure of code only holds it."""
 
         def done(box: Box) -> None:
-            captions = [text for kind, text in box.blocks if kind == "caption"]
-            if not box.pictures or not captions or any(kind in ("code", "table", "quote") for kind, _ in box.blocks):
+            caption = " ".join(text for kind, text in box.blocks if kind == "caption")
+            apart = is_prose(caption) or any(kind in ("code", "table", "quote") for kind, _ in box.blocks)
+            if apart or not caption or not box.pictures:
                 blocks = [("p" if kind == "caption" else kind, text) for kind, text in box.blocks]
             else:
                 blocks = [block for block in box.blocks if block[0] != "caption"]
-                blocks[-1] = (
-                    ("p", html_special.captioned(blocks[-1][1], " ".join(captions))) if blocks else ("p", captions[0])
-                )
+                blocks[-1:] = [("p", html_special.captioned(blocks[-1][1], caption) if blocks else caption)]
             for block in blocks:
                 self._add(*block)
 

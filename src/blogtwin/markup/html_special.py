@@ -22,6 +22,7 @@ _NO_TEXT = name_set(
     "subscription-widget-wrap-editor button-wrapper wp-block-buttons wp-block-button captioned-button-wrap"
 )
 _NO_TEXT_IDS = frozenset(["toc", "table-of-contents", "toc_container", "jp-relatedposts", "jp-post-flair"])
+_HIDING = re.compile(r"(?:^|;)(?:display:none|(?:left|top|text-indent):-\d{4,}px)")
 _PERMALINK = re.compile(r"^[¶#§🔗⚓∞\s\u200b]*$")
 _PERMALINK_CLASSES = name_set(
     "anchor headerlink header-anchor heading-anchor anchorjs-link permalink headline-hash zola-anchor"
@@ -36,9 +37,14 @@ def is_hidden(node: Node, attributes: Attributes) -> bool:
     """Whether no reader sees the element, or it is machinery that every such post carries."""
     if "hidden" in attributes or attributes.get("id") in _NO_TEXT_IDS:
         return True
-    if (style := attributes.get("style")) and "display:none" in style.replace(" ", "").lower() and node.tag != "script":
+    if (style := attributes.get("style")) and node.tag != "script" and style_hides(style):
         return True
     return "class" in attributes and not _NO_TEXT.isdisjoint(classes(node)) and node.tag != "body"
+
+
+def style_hides(style: str) -> bool:
+    """Whether a style attribute takes its element away, or puts it where no screen reaches."""
+    return _HIDING.search(style.replace(" ", "").lower()) is not None
 
 
 def as_token(node: Node, attributes: Attributes, in_heading: bool) -> tuple[Kind, str, bool] | None:

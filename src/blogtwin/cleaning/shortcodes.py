@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from blogtwin.cleaning.edits import Cuts, Edits
+from blogtwin.markup.captions import is_prose
 from blogtwin.markup.markdown import parse
 from blogtwin.markup.pairs import replaced
 
@@ -44,6 +45,7 @@ _NAME = re.compile(r"[-\s]*(/?)\s*(end(?=\w)|end\b)?([\w-]*)")
 _LANGUAGE = re.compile(r"(?:lang(?:uage)?\s*[:=]\s*)?[\"']?([\w+#-]*)")
 _NAMED_LANGUAGE = re.compile(r"\blang(?:uage)?\s*[:=]\s*[\"']?([\w+#-]+)")
 _FAR = 3000  # characters: no tag is longer
+_CAPTION = re.compile(r"\bcaption\s*[:=]\s*(?:\"([^\"]*)\"|'([^']*)')")
 
 _WORDPRESS = (
     "caption|gallery|embed|youtube|vimeo|audio|video|playlist|toc|more|sourcecode|code|gist|tweet|twitter|instagram|slideshare|"
@@ -51,6 +53,7 @@ _WORDPRESS = (
 )
 _BRACKET = re.compile(rf"\[(?<![\[!\\]\[)({_WORDPRESS})\b([^\]\n\[]{{0,1000}})\](?![(\[:])", re.IGNORECASE)
 _WITH_INSIDE = {"caption", "embed", "video", "audio", "contact-form", "youtube", "gist", "playlist", "googlemaps"}
+_PICTURE = re.compile(r"<[^<>]{0,2000}>|!\[[^\]\n]{0,500}\]\([^)\n]{0,2000}\)")
 _SHOWN = re.compile(r"\{\{(<|%)/\*\s*(.*?)\s*\*/(>|%)\}\}")  # how Hugo shows a shortcode instead of running it
 _RAW = re.compile(r"\{%-?\s*raw\s*-?%\}\n?"), re.compile(r"\{%-?\s*endraw\s*-?%\}\n?")
 
@@ -100,7 +103,7 @@ def _tag(edits: Edits, begin: re.Match[str], close: int, end: int, unclosed: set
     assert named is not None  # every part may be empty
     name = named[3].lower()
     if named[1] or named[2] or name not in _CODE | _UNREAD or begin.group() == "{{" or inside.endswith("/"):
-        edits.cut(start, end, "shortcodes")
+        edits.put(start, end, _said_below(inside), "shortcodes")
         return end
     closing = None if name in unclosed else _closing(begin.group(), name).search(text, end)
     if closing is None:
@@ -117,6 +120,13 @@ def _tag(edits: Edits, begin: re.Match[str], close: int, end: int, unclosed: set
         code = _fenced(text[end : closing.start()], _language(name, arguments), before)
         edits.put(start, closing.end(), code, "shortcodes")
     return closing.end()
+
+
+def _said_below(inside: str) -> str:
+    """What the author says in the caption of a picture, as a paragraph."""
+    found = _CAPTION.search(inside) if "caption" in inside else None
+    caption = (found[1] or found[2] or "").strip() if found else ""
+    return f"\n\n{caption}\n\n" if is_prose(caption) else ""
 
 
 def _closing(kind: str, name: str) -> re.Pattern[str]:
@@ -190,7 +200,9 @@ def _bracket(edits: Edits, begin: re.Match[str], unclosed: set[str]) -> int:
         edits.put(begin.start(), closing.end(), _fenced(code, _language(name, begin[2].strip()), before), "shortcodes")
         return closing.end()
     if closing:
-        edits.cut(begin.start(), closing.end(), "images" if name == "caption" else "embeds")
+        caption = _PICTURE.sub("", text[begin.end() : closing.start()]).strip() if name == "caption" else ""
+        said = f"\n\n{caption}\n\n" if is_prose(caption) else ""
+        edits.put(begin.start(), closing.end(), said, "images" if name == "caption" else "embeds")
         return closing.end()
     line = text[text.rfind("\n", 0, begin.start()) + 1 : (text.find("\n", begin.end()) + 1 or len(text) + 1) - 1]
     if "=" in begin[2] or line.strip() == begin.group():  # in a sentence [code] is a label or a word in brackets

@@ -33,7 +33,7 @@ _ENOUGH = 200  # letters of prose: beyond these the answer no longer changes, an
 _TOO_FEW = 40
 _KANA = re.compile(r"[\u3041-\u30ff]")
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")
-_NOT_PROSE = re.compile(r"`[^`\n]*`|https?://\S+|[\w.+-]+@[\w.-]+|[#*_>|\[\](){}=~\\<]|\d+")
+_NOT_PROSE = re.compile(r"`[^`\n]*`|https?://\S+|[\w.+-]{1,64}@[\w.-]+|[#*_>|\[\](){}=~\\<]|\d+")
 
 
 def code(said: str) -> str | None:
@@ -77,7 +77,7 @@ def _prose(text: str) -> str:
         elif stripped.startswith(("```", "~~~")):
             fence = stripped[:3]
         elif stripped and not line.startswith(("    ", "\t", "|")):
-            out.append(_NOT_PROSE.sub(" ", stripped))
+            out.append(_NOT_PROSE.sub(" ", stripped[: 4 * _ENOUGH]))
             length += len(out[-1])
             if length >= _ENOUGH:
                 break

@@ -18,6 +18,7 @@ from blogtwin.sources.compose import composed, text_of
 
 _KEYWORD = re.compile(r"^#\+([A-Za-z][\w-]*):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _PLANNING = re.compile(r"^[ \t]*(?:(?:SCHEDULED|DEADLINE|CLOSED):[ \t]*[<\[][^>\]\n]*[>\]][ \t]*)+$|^[ \t]*CLOCK:.*$")
+_TAGS = re.compile(r":[\w@:]+:")
 _NOT_EXPORTED = {"noexport", "no_export"}
 _ALSO = {  # Org's and ox-hugo's names → everyone's
     "filetags": "tags", "hugo_tags": "tags", "hugo_categories": "categories", "hugo_draft": "draft", "export_date": "date",
@@ -45,10 +46,7 @@ class OrgSource:
             values, text, remarks = dict(front.values), front.body, (*remarks, *front.remarks)
         if text.count("\n*") > MAX_HEADINGS:
             raise unreadable(path, f"has more than {MAX_HEADINGS:,} headings")
-        import orgparse
-
-        tree = orgparse.loads(text)
-        nodes = list(tree)
+        nodes = _nodes(text)
         posts = [node for node in nodes[1:] if node.get_property("EXPORT_FILE_NAME")]
         values = {**_keywords(text), **values}
         if isinstance(values.get("title"), str):
@@ -66,6 +64,24 @@ class OrgSource:
                 "left out what is not exported: " + ", ".join(f"{name} ({n})" for name, n in left.items()),
             )
         return composed("org", body, values, remarks)
+
+
+def _nodes(text: str) -> list[Any]:
+    """The root and every heading, in order."""
+    import orgparse.node
+
+    # Its own looks for tags by a pattern that takes the cube of a heading's length.
+    orgparse.node.parse_heading_tags = _tags
+    return list(orgparse.loads(text))
+
+
+def _tags(heading: str) -> tuple[str, list[str]]:
+    """A heading, and the :tags:of:it: that its last word holds."""
+    words = heading.rstrip()
+    last = words[max(words.rfind(" "), words.rfind("\t")) + 1 :]
+    if not _TAGS.fullmatch(last):
+        return heading, []
+    return words[: len(words) - len(last)].rstrip(), last.strip(":").split(":")
 
 
 def _keywords(text: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from blogtwin.sources import front_matter, rst_directives, rst_markdown
+from blogtwin.sources import front_matter, rst_directives, rst_inline, rst_markdown
 from blogtwin.sources.base import Document, one_line, unreadable
 from blogtwin.sources.compose import composed, text_of
 
@@ -52,6 +52,10 @@ class RstSource:
             found, written = rst_markdown.written(tree)
         except RecursionError as fault:
             raise unreadable(path, "is nested too deeply") from fault
+        except rst_inline.TooManyParts as fault:
+            raise unreadable(
+                path, f"has more than {rst_inline.MAX_PARTS:,} paragraphs and marks", "cut it into posts"
+            ) from fault
         left = getattr(tree, "left_out", Counter())
         if left:
             names = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(left.items()))
@@ -62,9 +66,10 @@ class RstSource:
 
 def _tree(text: str) -> Any:
     from docutils.core import publish_doctree
+    from docutils.parsers.rst import Parser
 
     rst_directives.learn(text)
-    return publish_doctree(text, settings_overrides=_SETTINGS)
+    return publish_doctree(text, parser=Parser(inliner=rst_inline.inliner()), settings_overrides=_SETTINGS)
 
 
 def _values_above(text: str) -> tuple[dict[str, object], str, tuple[str, ...]]:

@@ -13,7 +13,8 @@ from functools import cache
 from typing import Any
 
 _DIRECTIVE = re.compile(
-    r"^[ \t]*(?:\d+\.|[-*+])?[ \t]*\.\.[ \t]+(?:\|[^|\n]{1,80}\|[ \t]+)?([A-Za-z][\w+.:-]{0,60}?)[ \t]?::(?=\s|$)", re.M
+    r"^[ \t]*+(?:(?:\d{1,9}\.|[-*+])[ \t]*+)?\.\.[ \t]++(?:\|[^|\n]{1,80}\|[ \t]+)?([A-Za-z][\w+.:-]{0,60}?)[ \t]?::(?=\s|$)",
+    re.M,
 )
 _ROLE = re.compile(r":([A-Za-z][\w+.:-]{0,60}?):`|`:([A-Za-z][\w+.:-]{0,60}?):")
 _CODE = {"code", "code-block", "sourcecode", "ipython", "prompt", "console", "highlight-code", "code_block", "terminal"}

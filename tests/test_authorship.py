@@ -132,6 +132,11 @@ def test_what_only_looks_like_comments_stays(text: str) -> None:
         ("*This post has been translated into Polish by Jan.*", "a note on translations"),
         ("This post is also available in German.", "a note on translations"),
         ("A Russian translation of this post is available.", "a note on translations"),
+        ("*This article was discussed on Hacker News and on reddit.*", "a note on where it is discussed"),
+        ("*Update: There's a good discussion on Hacker\nNews.*", "a note on where it is discussed"),
+        ("Lively discussion on Reddit, Hacker News, and lobste.rs.", "a note on where it is discussed"),
+        ("There is some interesting HN discussion of this post.", "a note on where it is discussed"),
+        ("Thoughts or questions? Discuss on LinkedIn or the Clock forum!", "a note on where it is discussed"),
         ("Photo by Ada Byron on a well-known site", "a picture's credit"),
         ("*Image credit: Ada Byron*", "a picture's credit"),
     ],
@@ -155,12 +160,22 @@ def test_notes_on_where_a_post_comes_from_are_cut_at_either_end(note: str, kind:
         "A translation of time into space: that is what a clock face is.",
         "Version control for clocks is available nowhere.",
         "I published this on Monday and regretted it on Tuesday.",
+        "There was a discussion on Reddit that made me angry, so I stopped the clock.",
+        "This article was discussed on the train, and nobody agreed with me.",
+        "See the discussion on x axes in the manual.",
     ],
 )
 def test_sentences_that_only_sound_like_such_notes_stay(own: str) -> None:
     for text in (f"{own}\n\n{STORY}", f"{STORY}\n\n{own}"):
         assert own_words(text).text == text
         assert not_the_authors("The hair", text, None, None) is None
+
+
+def test_a_heading_goes_with_the_note_that_was_all_below_it() -> None:
+    note = "Follow the discussion threads on lobste.rs and /r/rust."
+    credit = "## Artwork\n\nThe clock is by my sister, who painted it one morning."
+    for rest in ("", f"\n\n{credit}"):
+        assert own_words(f"{STORY}\n\n## Discuss\n\n{note}{rest}").text == STORY + rest
 
 
 def test_such_a_note_in_the_middle_of_a_post_is_part_of_it() -> None:

@@ -23,9 +23,8 @@ _TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\n|\Z)")
 _EMPTY_ITEM = re.compile(r"\n[ \t>]*(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]*(?=\n|\Z)")
 _EMPTY_QUOTE = re.compile(r"(?:\n[ \t]*>[> \t]*(?=\n|\Z))+")
 _QUOTED = ">."  # stands for a line of a quotation that says something
-_NO_BREAK = re.compile(
-    r"[ \t>]*(?:\Z|\n|[-*+][ \t]|\d{1,9}[.)][ \t]|#{1,6}[ \t]|```|~~~|\|)"
-)  # begins a block of its own
+# A line that begins a block of its own.
+_NO_BREAK = re.compile(r"[ \t>]*(?:\Z|\n|[-*+][ \t]|\d{1,9}[.)][ \t]|#{1,6}[ \t]|```|~~~|\|)")
 _RULE = r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})"
 _RULES_FIRST = re.compile(rf"\A(?:\s*^{_RULE}(?:\n|\Z))+", re.MULTILINE)
 _RULES_LAST = re.compile(rf"(?:^{_RULE}\n*)+\Z", re.MULTILINE)

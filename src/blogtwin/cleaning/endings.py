@@ -26,6 +26,20 @@ _SUBSCRIBE = re.compile(
     rf"(?:tweet|share|pin) (?:this|on {_PLACES})\b.{{0,80}}$)",
     re.IGNORECASE,
 )
+_THREAD = rf"(?:{_PLACES}|the \w{{2,20}} (?:forum|subreddit))"
+# "This article was discussed on Hacker News and critiqued on reddit.": a paragraph that says nothing else.
+DISCUSSED = re.compile(
+    _MARKS + r"(?:update[^:\n]{0,20}: )?(?:"
+    r"(?:this|the) (?:article|post|entry|essay) (?:was|is|has been|got) (?:also |now )?(?:being )?(?:discussed|critiqued)"
+    rf" (?:on|at|over at|over on|in) {_THREAD}\b.{{0,120}}$"
+    r"|(?:(?:there(?:['’]s| is| was| are| were| has been)|see|join|follow|please follow)(?: the| an?| some)? )?"
+    r"(?:(?!no |my |our )\w+ |bit of |lot of ){0,2}discussions?(?: threads?)?"
+    rf" (?:of this (?:post|article)(?=[.!*_]*$)|(?:(?:of|about) this (?:article|post) )?(?:on|at|over at|over on|in) {_THREAD}\b)"
+    r"|(?:thoughts|comments|questions)\b[^?\n]{0,40}\? discuss(?: this| it)?(?: (?:post|article))? on "
+    rf"{_THREAD}\b"
+    rf")(?:[\s,;&()*_.!]|(?:and|or|also|on|at|in|later|again|critiqued|discussed|as well|here)\b|{_THREAD}\b)*$",
+    re.IGNORECASE,
+)
 _TAGS = re.compile(
     _MARKS
     + r"(?:(?:filed under|tagged|posted in)\b|(?:tags?|labels?|categor(?:y|ies)|keywords|technorati tags)\s*(?:\*\*|__)?:)"
@@ -87,6 +101,6 @@ def _said(block: str) -> str | None:
 def _kind(line: str) -> str | None:
     if _TAGS.match(line):
         return "tags"
-    if _SUBSCRIBE.match(line):
+    if _SUBSCRIBE.match(line) or DISCUSSED.match(line):
         return "subscribe lines"
     return "links to other posts" if _NEIGHBOUR.match(line) else None

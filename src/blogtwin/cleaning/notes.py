@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from blogtwin.cleaning.endings import DISCUSSED
 from blogtwin.words import count_words
 
 _FIRST, _LAST = 3, 3  # paragraphs in which a note may stand
@@ -94,6 +95,7 @@ _PICTURE = re.compile(
 _KINDS = (
     ("a note on translations", _ELSEWHERE, 30),
     ("a note on where it was published", _FIRST_PUBLISHED, 30),
+    ("a note on where it is discussed", DISCUSSED, 30),
     ("a licence", _LICENCE, 45),
     ("a picture's credit", _PICTURE, 15),
 )
@@ -102,6 +104,7 @@ _NOTE_HINTS = (
         "translat",
         "version",
         "vailable",
+        "iscuss",
         "ublish",
         "posted",
         "ppear",
@@ -114,6 +117,7 @@ _NOTE_HINTS = (
     ),
     *("icen", "ommons", "opyright", "©", "(c)", "reserved", "hoto", "mage", "icture", "llustration", "rtwork"),
 )
+_HEADING = re.compile(r"(#{1,6})[ \t][^\n]*")
 _RULES_AROUND = re.compile(
     r"\A(?:\s*(?:-{3,}|\*{3,}|_{3,}|\* \* \*)[ \t]*\n)+\s*|\n\s*(?:(?:-{3,}|\*{3,}|_{3,}|\* \* \*)\s*)+\Z"
 )
@@ -141,11 +145,20 @@ def without_notes(text: str) -> tuple[str, dict[str, int]]:
     for start, end in reversed(places):
         note = _plain(text[start:end])
         for kind, pattern, most in _KINDS:
-            if pattern.match(note) and (words := count_words(note)) <= most:
-                text = f"{text[:start].rstrip()}\n\n{text[end:].lstrip(chr(10))}".strip("\n")
-                cuts[kind] = cuts.get(kind, 0) + words
+            if pattern.match(note) and count_words(note) <= most:
+                before, text = text, _joined(text[:start].rstrip(), text[end:].lstrip("\n"))
+                cuts[kind] = cuts.get(kind, 0) + count_words(before) - count_words(text)
                 break
     return (_RULES_AROUND.sub("", text).rstrip(), cuts) if cuts else (text, cuts)
+
+
+def _joined(before: str, after: str) -> str:
+    """What stands around a note, without a heading that had nothing but the note under it."""
+    heading = _HEADING.match(before, before.rfind("\n") + 1)
+    following = _HEADING.match(after)
+    if heading and (not after or (following and len(following[1]) <= len(heading[1]))):
+        before = before[: heading.start()].rstrip()
+    return f"{before}\n\n{after}".strip("\n")
 
 
 def _notes(text: str, hints: tuple[str, ...]) -> Iterator[str]:

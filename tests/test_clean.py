@@ -38,6 +38,11 @@ from blogtwin.words import count_words
         ("In two steps:\n\n1. [One](#a)\n2. [Two](#b)\n\n## One", "In two steps:\n\n1. One\n2. Two"),
         ("<pre><span class=\"kd\">var</span> a</pre>", "```\nvar a\n```"),
         ("One.\n\n\n\n\nTwo.  \nThree. ", "One.\n\nTwo.  \nThree."),
+        ("See [f()]((http://x.org/a#f(b.C)) and [g]((http://y.org)).", "See f() and g."),
+        ("A [b][1].\n\n~~~~\n\nIt is *calm*.\n\n [1]: http://x.org", "A b.\n\nIt is *calm*."),
+        ("A.\n\n```\n[1]: http://x.org\n```", "A.\n\n```\n[1]: http://x.org\n```"),
+        ("A.\n\n```\n\n[1]: http://x.org\n`````", "A.\n\n```\n\n[1]: http://x.org\n`````"),
+        ("A.\n\n```\nleft open", "A.\n\n```\nleft open"),
         ("Done.[^1]\n\n[^1]: A note.", "Done.[^1]\n\n[^1]: A note."),
         ("Text.\n\n## Links\n\n![x](y)\n", "Text."),
         ("---\n\nText.\n\n***\n", "Text."),
@@ -81,6 +86,12 @@ def test_what_is_opened_a_thousand_times_and_never_closed_takes_no_time(opening:
     begun = time.process_time()
     clean(opening * 5000, "markdown")
     assert time.process_time() - begun < 2
+
+
+def test_links_to_comments_are_no_table_of_contents() -> None:
+    said = "- [Ada said](#comment-12)\n- [Bert said](#comment-13)"
+    assert set(clean(f"Words.\n\n{said}\n\nMore.", "markdown").cuts) == {"readers' comments"}
+    assert set(clean(f"Words.\n\n{said.replace('comment', 'part')}\n\nMore.", "markdown").cuts) == {"table of contents"}
 
 
 WRITTEN = """One `span` and $x^2$, too.[^1]

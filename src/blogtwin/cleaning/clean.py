@@ -9,6 +9,7 @@ may be machinery itself, so this goes on until nothing changes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ from blogtwin.markup.markdown import Parsed, parse
 from blogtwin.records import PostFormat
 
 _BEFORE_CODE = " \t>-*+0123456789.)"  # on its line: the marks of quotations and items
+_BARE_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*\n")
+_ADDRESSES = re.compile(r"\n {0,3}\[[^\]\n]{1,100}\]: +https?://")
 _ROUNDS = 6  # machinery inside machinery; no post needed more than three
 
 
@@ -84,11 +87,28 @@ def _put_together(edits: Edits, cuts: Cuts) -> str:
 def _keep_code(parsed: Parsed, edits: Edits) -> None:
     """Blocks of code from the beginning of their first line, so that no blank of theirs is tidied away."""
     text = parsed.text
+    last = len(text.rstrip())
     for block in parsed.blocks:
         if block.kind == "code":
+            if block.end >= last and (fence := _left_open(text[block.start : block.end])):
+                edits.put(block.start, block.start + fence, "")
+                edits.deep = True
+                continue
             line = text.rfind("\n", 0, block.start) + 1
             start = block.start if text[line : block.start].strip(_BEFORE_CODE) else line
             edits.keep(start, start + len(text[start : block.end].rstrip("\n")))
+
+
+def _left_open(code: str) -> int:
+    """How long the line of a fence is that nothing closes; 0 where what follows may be code.
+
+    When addresses of links stand below it, the rest of the post was never meant to be code.
+    """
+    fence = _BARE_FENCE.match(code)
+    last = code.rstrip().rpartition("\n")[2].strip(" \t>")
+    if fence is None or not last.strip(fence[1][0]) or not _ADDRESSES.search(code):
+        return 0
+    return fence.end()
 
 
 def _edit_headings(parsed: Parsed, edits: Edits) -> None:

@@ -31,7 +31,8 @@ _ABBREVIATION = re.compile(r"\n {0,8}\*\[[^\]\n]+\]:.*")  # in a footnote too
 # What an author meant to be a link though its address has blanks or one bracket too many.
 _BROKEN = re.compile(
     r"(!?)\[((?:[^\[\]]|\[[^\[\]\n]{0,200}\]){0,300})\]"
-    r"\((?:https?:|[/.#])(?:[^()\n]*(?:\([^()\n]*\)[^()\n]*)*|[^()\s]*\([^()\s]*)\)"
+    r"\((?:(?:https?:|[/.#])(?:[^()\n]*(?:\([^()\n]*\)[^()\n]*)*|[^()\s]*\([^()\s]*)\)"
+    r"|\(https?:[^()\s]{0,2000}(?:\([^()\s]{0,2000}\))?\)\)?)"
 )
 # Words that mean more without the link around them.
 _MAY_BE_MORE = re.compile(
@@ -146,7 +147,8 @@ def _contents(parsed: Parsed, edits: Edits) -> None:
                 continue
             elif (alone := _HEADING_LINE.search(near)) and text[block.end : block.end + 9].lstrip().startswith("#"):
                 start -= len(near) - alone.start()
-            edits.put(start, block.end, "\n\n", "table of contents")
+            comments = all(link.address.startswith("#comment") for link in inner)
+            edits.put(start, block.end, "\n\n", "readers' comments" if comments else "table of contents")
 
 
 def _is_contents(parsed: Parsed, block: Block, items: list[int], links: list[int]) -> bool:

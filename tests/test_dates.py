@@ -39,6 +39,7 @@ def test_months_have_their_names_in_many_languages(spelling: str) -> None:
 
 
 def test_a_clock_and_a_zone_are_kept() -> None:
+    assert dates.parse("<2019-12-01 Sun 19:48>") == datetime(2019, 12, 1, 19, 48, tzinfo=UTC)
     assert dates.parse("2019-12-01-19:48") == datetime(2019, 12, 1, 19, 48, tzinfo=UTC)
     for zone in ("+0900", "+09:00", "+9", "UTC+09:00", "GMT+9"):
         assert dates.parse(f"2019-12-01 19:48 {zone}") == datetime(

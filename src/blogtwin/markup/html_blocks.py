@@ -5,13 +5,17 @@ In: what a container of HTML holds, as (kind, Markdown) in order. Out: the Markd
 
 from __future__ import annotations
 
+import itertools
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from blogtwin.markup.html_table import Cell
 
 Blocks = list[tuple[str, str]]
+_UNNAMED = re.compile(r"\[\^inline-(\d{1,10})\]")
+_NUMBER = re.compile(r"\[\^(\d{1,9})\]")
 
 
 @dataclass
@@ -36,6 +40,25 @@ def joined(blocks: Blocks) -> str:
 def quoted(blocks: Blocks) -> str:
     """A block quotation."""
     return "\n".join(f"> {line}" if line else ">" for line in joined(blocks).split("\n"))
+
+
+def unnamed_note(said: str) -> str:
+    """A label for a footnote that has none, till `numbered` knows its place."""
+    return f"inline-{zlib.crc32(said.encode('utf-8', 'surrogatepass'))}"
+
+
+def numbered(text: str) -> str:
+    """`text` with its unnamed footnotes counted in the order of the text, past the numbers that are taken."""
+    taken = set(_NUMBER.findall(text))
+    free = (str(number) for number in itertools.count(1) if str(number) not in taken)
+    known: dict[str, str] = {}
+
+    def label(found: re.Match[str]) -> str:
+        if found[1] not in known:
+            known[found[1]] = next(free)
+        return f"[^{known[found[1]]}]"
+
+    return _UNNAMED.sub(label, text) if "[^inline-" in text else text
 
 
 def footnote(label: str, blocks: Blocks) -> str:

@@ -104,16 +104,21 @@ def raised(node: Node) -> str | None:
     text = text_of(node).strip()
     if not text:
         return ""
-    if len(text) > 12 or node.css_first("a") is not None:
+    return None if node.css_first("a") is not None else shifted(text, node.tag == "sup")
+
+
+def shifted(text: str, up: bool) -> str | None:
+    """Words above (`up`) or below the line, without tags; None where they are more than a sign or two."""
+    table = _SUPERSCRIPTS if up else _SUBSCRIPTS
+    if len(text) > 12 or not text:
         return None
-    table = _SUPERSCRIPTS if node.tag == "sup" else _SUBSCRIPTS
     if all(ord(character) in table for character in text):
         return text.translate(table)
-    if node.tag == "sup" and _ORDINAL.match(text):
+    if up and _ORDINAL.match(text):
         return text
     if re.search(r"\s", text):
         return None
-    sign = "^" if node.tag == "sup" else "_"
+    sign = "^" if up else "_"
     return f"{sign}{text}" if text.isalnum() else f"{sign}({text})"
 
 

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from blogtwin.markup.html_blocks import joined
+from blogtwin.markup.html_blocks import joined, numbered
 from blogtwin.sources import asciidoc_blocks, front_matter
 from blogtwin.sources.base import Document, unreadable
 from blogtwin.sources.compose import composed, text_of
@@ -38,7 +38,7 @@ class AsciidocSource:
         front = front_matter.split(text)
         values, lines, titled = _header(front.body)
         left: Counter[str] = Counter()
-        body = joined(asciidoc_blocks.blocks(lines, values, left))
+        body = numbered(joined(asciidoc_blocks.blocks(lines, values, left)))
         if left:
             names = ", ".join(f"{name} ({count})" for name, count in sorted(left.items()))
             remarks = (*remarks, f"left out what is no text: {names}")

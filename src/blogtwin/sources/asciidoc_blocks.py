@@ -25,6 +25,7 @@ _IMAGE = re.compile(r"image::([^\[\n]{1,1000})\[([^\n]*)\][ \t]*$")
 _ITEM = re.compile(r"[ \t]*(\*{1,6}|-|\.{1,6}|\d{1,4}\.|[a-z]\.|<[\d.]{1,3}>)[ \t]+(\S.*)$")
 _TERM = re.compile(r"[ \t]*(\S.{0,200}?)(:{2,4}|;;)(?:[ \t]+(.*))?$")
 _ADMONITION = re.compile(r"(NOTE|TIP|WARNING|IMPORTANT|CAUTION):[ \t]+(.*)$", re.DOTALL)
+_NAMED = frozenset(("note", "tip", "warning", "important", "caution"))
 _CELL = re.compile(r"(?:(?<=\s)|^)[\d.+<^>*aemshdlv]{0,8}[|!]|\|")
 _UNDERLINES = {"=": 1, "-": 2, "~": 3, "^": 4, "+": 5}
 _MAX_DEPTH = 20
@@ -88,7 +89,7 @@ class _Reader:
         if match := _STYLE.match(line):
             self.style = [part.strip().strip("\"'") for part in match.group(1).split(",")]
             return ([],)
-        if re.fullmatch(r"'''|<<<|-{3}|\*{3}|- - -|\* \* \*", line):
+        if re.fullmatch(r"'{3,9}|<<<|-{3}|\*{3}|- - -|\* \* \*", line):
             return ([] if line == "<<<" else [("hr", "---")],)
         if match := _HEADING.match(line):
             words = re.sub(r"\[\[[^\[\]]*\]\]|[ \t]+[=#]+$", "", match.group(2))
@@ -144,6 +145,8 @@ class _Reader:
         if self.depth >= _MAX_DEPTH:
             return [("p", self._inline("\n".join(inside)))]
         found = self._inside(inside)
+        if kind in _NAMED and found and found[0][0] == "p":
+            found[0] = ("p", f"**{kind.capitalize()}:** {found[0][1]}")
         return self._quotation(found, style) if fence[0] == "_" or kind == "quote" else found
 
     def _quotation(self, found: Blocks, style: list[str]) -> Blocks:
@@ -177,6 +180,8 @@ class _Reader:
             line = self.lines[self.place].rstrip()
             if not line or line == "+" or _FENCE.match(line) or _STYLE.match(line) or line.startswith("//"):
                 break
+            if "::" in line and _MACRO.match(line):
+                break
             self.place += 1
         return "\n".join(
             line.strip(" \t") if line.endswith(" +") else line.strip() for line in self.lines[start : self.place]
@@ -198,6 +203,8 @@ class _Reader:
         if kind == "verse":
             return [("p", "\\\n".join(self._inline(one) for one in text.split("\n")))]
         found: Blocks = [("p", written)] if (written := self._inline(text)) else []
+        if kind in _NAMED and found:
+            return [("p", f"**{kind.capitalize()}:** {written}")]
         return self._quotation(found, style) if kind == "quote" and found else found
 
     def _list(self, above: tuple[str, ...]) -> Blocks:

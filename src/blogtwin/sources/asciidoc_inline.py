@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from blogtwin.markup.html_blocks import unnamed_note
 from blogtwin.markup.html_inline import Mark, Token, formula, markdown
+from blogtwin.markup.html_special import shifted
 
 _INLINE = re.compile(
     r"\\(?P<escaped>[*_`#{<\[^~+]|https?://)"
@@ -17,15 +19,15 @@ _INLINE = re.compile(
     r"|image:(?P<image>[^:\s\[\]][^\s\[\]]{0,500})\[(?P<alt>[^\[\]]{0,500})\]"
     r"|(?P<macro>kbd|btn|menu|pass|icon|stem|latexmath|asciimath|indexterm2?|anchor):(?P<of>[^\s\[\]]{0,100})\[(?P<inside>[^\[\]]{0,500})\]"
     r"|<<(?P<xref>[^<>,\n]{1,200})(?:,(?P<xwords>[^<>]{1,300}))?>>"
-    r"|(?P<gone>\[\[[^\[\]\n]{1,200}\]\]|\(\(\([^()]{1,200}\)\)\))|\(\((?P<term>[^()]{1,200})\)\)"
+    r"|(?P<gone>\[\[\[[^\[\]\n]{1,200}\]\]\]|\[\[[^\[\]\n]{1,200}\]\]|\(\(\([^()]{1,200}\)\)\))|\(\((?P<term>[^()]{1,200})\)\)"
     r"|(?P<break> \+(?:\n|$))"
     r"|\"`(?P<double>[^`\n]{1,500}?)`\"|'`(?P<single>[^`\n]{1,500}?)`'"
-    r"|\+\+\+?(?P<raw>[^+\n]{1,300})\+\+\+?"
+    r"|\+\+\+(?P<passed>[^+\n]{1,300})\+\+\+|\+\+(?P<raw>[^+\n]{1,300})\+\+"
     r"|``(?P<code2>[^`\n]{1,300}?)``|(?<![\w`])`\+?(?P<code>[^`\s](?:[^`\n]{0,300}[^`\s])??)\+?`(?![\w`])"
     r"|(?:\[[^\[\]\n]{0,80}\])?(?:(?P<mark2>\*\*|__|\#\#)(?P<in2>\S(?:.{0,300}?\S)??)(?P=mark2)"
     r"|(?<!\w)(?P<mark>[*_#])(?P<in1>\S(?:.{0,300}?\S)??)(?P=mark)(?!\w))"
     r"|(?<!\w)\+(?P<literal>\S(?:[^+\n]{0,200}\S)??)\+(?!\w)"
-    r"|[\^~](?P<script>[^\s^~]{1,40})[\^~]"
+    r"|\^(?P<super>[^\s^~]{1,40})\^|~(?P<lower>[^\s^~]{1,40})~"
     r"|\{(?P<attribute>[\w-]{1,60})\}",
     re.DOTALL,
 )
@@ -53,7 +55,7 @@ def notes_in(text: str, attributes: Mapping[str, str]) -> Iterator[tuple[str, st
 
 
 def _label(match: re.Match[str]) -> str:
-    return match.group("note") or str(1 + sum(match.group("said").encode()) % 9_999)
+    return match.group("note") or unnamed_note(match.group("said"))
 
 
 def _tokens(text: str, attributes: Mapping[str, str], depth: int) -> Iterator[Token]:
@@ -89,8 +91,12 @@ def _token(match: re.Match[str], attributes: Mapping[str, str], depth: int) -> I
         yield from _marked(Mark(kind) if kind else None, group["in2"] or group["in1"], attributes, depth)  # type: ignore[arg-type]
     elif name := group["attribute"]:
         yield "text", _BUILT_IN.get(name.lower(), attributes.get(name.lower(), match.group())), None
+    elif script := group["super"] or group["lower"]:
+        yield "text", shifted(script, bool(group["super"])) or script, None
+    elif passed := group["passed"]:
+        yield "raw" if "<" in passed else "text", passed, None
     elif not group["gone"]:
-        words = group["escaped"] or group["xwords"] or group["xref"] or group["term"] or group["raw"] or group["script"]
+        words = group["escaped"] or group["xwords"] or group["xref"] or group["term"] or group["raw"]
         yield "text", (words or "").strip("\n"), None
 
 
@@ -110,5 +116,7 @@ def _macro(name: str, of: str, inside: str) -> Iterator[Token]:
         yield "raw", formula(inside), None
     elif name == "menu":
         yield "text", " › ".join(part for part in (of, *inside.split(">")) if part.strip()), None
+    elif name == "pass" and "<" in inside:  # HTML, which the cleaner knows
+        yield "raw", inside, None
     elif name in ("kbd", "btn", "pass", "indexterm2"):
         yield "text", inside, None

@@ -28,7 +28,7 @@ _MONTHS = {
     "dec": 12, "dez": 12, "des": 12, "dic": 12,
 }  # fmt: skip
 _CLOCK = re.compile(
-    r"[\sT,_-]*(?:at\s+)?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[ap]\.?m\b)?"
+    r"[\sT,_-]*(?:at\s+|[A-Z][a-z]{1,2}\.?\s+)?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[ap]\.?m\b)?"
     r"\s*(?P<zone>(?:UTC|GMT)?[+-](?:\d{2}:?\d{2}|\d{1,2}\b)|Z\b|UTC|GMT)?",
     re.IGNORECASE,
 )

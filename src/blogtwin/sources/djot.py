@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from blogtwin.markup.html_special import shifted
 from blogtwin.sources import front_matter
 from blogtwin.sources.base import Document
 from blogtwin.sources.compose import composed, text_of
@@ -27,7 +28,7 @@ _INLINE = re.compile(
     r"|(?<![\w*])\*(?P<strong>[^\s*](?:[^*\n]{0,500}[^\s*])?)\*(?![\w*])"
     r"|(?<![\w_])_(?P<em>[^\s_](?:[^_\n]{0,500}[^\s_])?)_(?![\w_])"
     r"|\[(?P<span>[^\[\]\n]{1,500})\]\{[.#\w][^{}\n]{0,200}\}"
-    r"|[\^~](?P<script>[^\s^~]{1,40})[\^~]"
+    r"|\^(?P<super>[^\s^~]{1,40})\^|~(?P<lower>[^\s^~]{1,40})~"
 )
 _AROUND = {"_": "*", "*": "**", "-": "~~"}
 _MAX_DEPTH = 6
@@ -59,13 +60,17 @@ def _markdown(text: str) -> str:
             _close(paragraph, out)
             fence, raw = begin.group(1), bool(begin.group(2))
             if not raw:
-                out.append(line)
+                out.append(line[: begin.end(1)] + begin.group(3))
         elif _DIV.match(line):
             _close(paragraph, out)
             out.append("")
         elif _ATTRIBUTES.match(line):
             _close(paragraph, out)
         elif line.strip():
+            if line.startswith("^ ") and (not paragraph or paragraph[-1].startswith("|")):  # what is said below a table
+                _close(paragraph, out)
+                out.append("")
+                line = line[2:]
             if _TERM.match(line):
                 line, term = line[2:], True
             elif term and line.startswith("  ") and not paragraph:
@@ -99,8 +104,10 @@ def _written(match: re.Match[str], depth: int) -> str:
         return "" if group["raw"] else match.group()
     if group["gone"]:
         return ""
+    if script := group["super"] or group["lower"]:
+        return shifted(script, bool(group["super"])) or script
     mark = group["mark"] or ("*" if group["strong"] else "_" if group["em"] else "")
-    words = group["inside"] or group["strong"] or group["em"] or group["span"] or group["script"] or ""
+    words = group["inside"] or group["strong"] or group["em"] or group["span"] or ""
     if depth < _MAX_DEPTH:
         words = _INLINE.sub(lambda inner: _written(inner, depth + 1), words)
     around = _AROUND.get(mark, "")

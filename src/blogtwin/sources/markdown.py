@@ -14,7 +14,10 @@ from blogtwin.sources.base import Document
 from blogtwin.sources.compose import composed, text_of
 
 _CHUNK = re.compile(r"^([ \t]*(?:>[ \t]?)*)(```+|~~~+)[ \t]*\{\.?([A-Za-z]\w*)\b[^}\n]*\}[ \t]*$", re.MULTILINE)
-_SETUP = re.compile(r"^(```+)[ \t]*\{r[ \t,]+(?:setup\b|[^}\n]*\binclude[ \t]*=[ \t]*F)[^}\n]*\}[ \t]*$", re.MULTILINE)
+# Chunks that set up the page, or of which a reader sees the picture alone.
+_SETUP = re.compile(
+    r"^(```+)[ \t]*\{r[ \t,]+(?:setup\b|[^}\n]*\b(?:include|echo)[ \t]*=[ \t]*F)[^}\n]*\}[ \t]*$", re.MULTILINE
+)
 
 
 class MarkdownSource:

@@ -11,13 +11,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from blogtwin.markup.html_blocks import Blocks, joined
+from blogtwin.markup.html_blocks import Blocks, joined, numbered
 from blogtwin.sources import front_matter, org_blocks, org_inline
 from blogtwin.sources.base import Document, unreadable
 from blogtwin.sources.compose import composed, text_of
 
 _KEYWORD = re.compile(r"^#\+([A-Za-z][\w-]*):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _PLANNING = re.compile(r"^[ \t]*(?:(?:SCHEDULED|DEADLINE|CLOSED):[ \t]*[<\[][^>\]\n]*[>\]][ \t]*)+$|^[ \t]*CLOCK:.*$")
+_MACRO = re.compile(r"^#\+MACRO:[ \t]+([\w-]{1,60})[ \t]+(.{1,300})$", re.IGNORECASE | re.MULTILINE)
+_CALL = re.compile(r"\{\{\{([\w-]{1,60})(?:\(([^{}\n]{0,200})\))?\}\}\}")
 _TAGS = re.compile(r":[\w@:]+:")
 _NOT_EXPORTED = {"noexport", "no_export"}
 _ALSO = {  # Org's and ox-hugo's names → everyone's
@@ -46,7 +48,7 @@ class OrgSource:
             values, text, remarks = dict(front.values), front.body, (*remarks, *front.remarks)
         if text.count("\n*") > MAX_HEADINGS:
             raise unreadable(path, f"has more than {MAX_HEADINGS:,} headings")
-        nodes = _nodes(text)
+        nodes = _nodes(_expanded(text))
         posts = [node for node in nodes[1:] if node.get_property("EXPORT_FILE_NAME")]
         values = {**_keywords(text), **values}
         if isinstance(values.get("title"), str):
@@ -57,13 +59,27 @@ class OrgSource:
         elif posts:
             remarks = (*remarks, f"holds {len(posts)} posts (subtrees with EXPORT_FILE_NAME), which were read as one")
         left: Counter[str] = Counter()
-        body = joined(_blocks(nodes, "title" in values, left, posts[0].level if len(posts) == 1 else 0))
+        body = numbered(joined(_blocks(nodes, "title" in values, left, posts[0].level if len(posts) == 1 else 0)))
         if left:
             remarks = (
                 *remarks,
                 "left out what is not exported: " + ", ".join(f"{name} ({n})" for name, n in left.items()),
             )
         return composed("org", body, values, remarks)
+
+
+def _expanded(text: str) -> str:
+    """`text` with its own #+MACRO: lines put in where {{{name(words)}}} calls them."""
+    macros = {name.lower(): body for name, body in _MACRO.findall(text)} if "{{{" in text else {}
+    if not macros:
+        return text
+
+    def put(call: re.Match[str]) -> str:
+        words = ["", *re.split(r"(?<!\\),", call[2] or "")]
+        said = macros.get(call[1].lower(), call[0])
+        return re.sub(r"\$(\d)", lambda at: "".join(words[int(at[1]) : int(at[1]) + 1]), said)[:500]
+
+    return _CALL.sub(put, text)
 
 
 def _nodes(text: str) -> list[Any]:

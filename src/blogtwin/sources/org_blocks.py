@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from blogtwin.markup.captions import is_prose
 from blogtwin.markup.html_blocks import Blocks, footnote, joined, listed, quoted
 from blogtwin.markup.html_code import fenced
 from blogtwin.markup.html_table import Cell, pipe_table
@@ -56,8 +57,7 @@ def blocks(given: Sequence[str], left: Counter[str], depth: int = 0) -> Blocks:
     def close() -> None:
         words = "\n".join(paragraph)
         paragraph.clear()
-        for label, note in inline_notes(words):
-            out.append(("note", footnote(label, [("p", markdown_of(note))])))
+        out.extend(_notes_in(words))
         if written := markdown_of(words):
             out.append(("p", written))
 
@@ -90,6 +90,8 @@ def _special(lines: Lines, place: int, left: Counter[str], depth: int) -> tuple[
                 _special(lines, place + 1, left, depth) if place + 1 < len(lines) and lines[place + 1].strip() else None
             )
             return ([], printed[1]) if printed else ([], place + 1)
+        if start.upper().startswith("#+CAPTION") and is_prose(caption := start.partition(":")[2].strip()):
+            return [("p", markdown_of(caption))], place + 1
         return ([], place + 1) if start.startswith(("# ", "#+")) or start == "#" else None
     if start.startswith("|") and line.count("|") <= _MAX_COLUMNS:
         return _table(lines, place)
@@ -98,7 +100,7 @@ def _special(lines: Lines, place: int, left: Counter[str], depth: int) -> tuple[
     if note := _NOTE.match(line):
         end = _until(lines, place + 1, lambda one: not one.strip() or bool(_NOTE.match(one)))
         words = " ".join([note.group(2), *(one.strip() for one in lines[place + 1 : end])])
-        return [("note", footnote(note.group(1), [("p", markdown_of(words))]))], end
+        return [("note", footnote(note.group(1), [("p", markdown_of(words))])), *_notes_in(words)], end
     if re.fullmatch(r"[ \t]*-{5,}[ \t]*", line):
         return [("hr", "---")], place + 1
     if begin := _ENVIRONMENT.match(line):
@@ -106,6 +108,10 @@ def _special(lines: Lines, place: int, left: Counter[str], depth: int) -> tuple[
         if closed is not None:
             return [("p", "$$\n" + "\n".join(lines[place : closed + 1]).strip() + "\n$$")], closed + 1
     return None
+
+
+def _notes_in(words: str) -> Blocks:
+    return [("note", footnote(label, [("p", markdown_of(note))])) for label, note in inline_notes(words)]
 
 
 def _until(lines: Sequence[str], place: int, ends: Callable[[str], bool]) -> int:

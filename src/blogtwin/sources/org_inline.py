@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from blogtwin.markup.html_blocks import unnamed_note
 from blogtwin.markup.html_inline import Mark, Token, formula, markdown
+from blogtwin.markup.html_special import shifted
 
 # No alternative looks further than a few hundred characters: a page of unclosed marks must not cost minutes.
 _INLINE = re.compile(
@@ -21,6 +23,7 @@ _INLINE = re.compile(
     r"|(?<!\w)src_(?P<lang>\w{1,20})(?:\[[^\[\]]{0,100}\])?\{(?P<source>[^{}\n]{1,300})\}"
     r"|<(?P<url>(?:https?|mailto):[^<>\s]{1,500})>|[<\[](?P<stamp>\d{4}-\d\d-\d\d[^<>\[\]\n]{0,30})[>\]]"
     r"|(?<![^\s\-–—({'\"“‘（「|])(?P<mark>[*/_+=~])(?P<inside>\S|\S.{0,300}?\S)(?P=mark)(?![^\s\-–—.,;:!?')}\"\\\[”’）」、。|])"
+    r"|(?<=\w)(?P<script>[_^])\{(?P<shifted>[^{}\n]{1,40})\}"
     r"|(?P<entity>\\(?:ldots|dots|rarr|larr|to|mdash|ndash|nbsp|copy|deg|times|eacute|alpha|beta|pi|hellip)\b(?:\{\})?)",
     re.DOTALL,
 )
@@ -46,7 +49,7 @@ def inline_notes(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _label(match: re.Match[str]) -> str:
-    return match.group("note") or f"inline-{sum(match.group('said').encode()) % 10_000}"
+    return match.group("note") or unnamed_note(match.group("said"))
 
 
 def _tokens(text: str, depth: int) -> Iterator[Token]:
@@ -74,6 +77,8 @@ def _token(match: re.Match[str], depth: int) -> Iterator[Token]:
         yield "code", group["source"], None
     elif group["url"] or group["stamp"]:
         yield "text", group["url"] or group["stamp"], None
+    elif group["script"]:
+        yield "text", shifted(group["shifted"], group["script"] == "^") or match.group(), None
     elif group["entity"]:
         yield "text", _ENTITIES[group["entity"].lstrip("\\").removesuffix("{}")], None
     elif group["mark"] in ("=", "~"):

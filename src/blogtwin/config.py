@@ -110,6 +110,7 @@ class TrainingSettings:
     batch_size: Annotated[int, Ge(1)] = _setting(4, "examples a step")
     lora_r: Annotated[int, Ge(1)] = _setting(16, "the rank of the adapter")
     lora_alpha: Annotated[int, Ge(1)] = _setting(32, "the adapter's weight is lora_alpha / lora_r")
+    warm_up: Annotated[float, Ge(0), Lt(1)] = _setting(0.05, "the share of the steps over which the learning rate rises")
     max_length: Annotated[int, Ge(64)] = _setting(1024, "tokens an example may have, prompt and answer together")
     patience: Annotated[int, Ge(1)] = _setting(3, "validations without improvement before training stops early")
     system_prompt: str = _setting(

@@ -75,6 +75,14 @@ def fetch(
         return Snapshot(folder, commit)
 
 
+def size_of(repository: str, revision: str | None = None) -> int:
+    """Bytes that `fetch` would download of a repository of which nothing is here. Raises ModelError as it does."""
+    from huggingface_hub import HfApi
+
+    with _explained(repository, revision, offline=False):
+        return sum(file.size for file in _wanted(HfApi().list_repo_tree(repository, revision=revision)))
+
+
 def _cached(repository: str, commit: str, offline: bool) -> Path | None:
     """The snapshot in the cache when it is whole. Raises ModelError when it is not and `offline` forbids to mend it."""
     from huggingface_hub import get_cached_repo_tree

@@ -95,6 +95,21 @@ def two_columns(left: str, right: str, rows: Iterable[tuple[Text, Text]]) -> Non
     out.print(drawn)
 
 
+def learned(prompt: str, answer: str, against: str = "") -> None:
+    """What is given, dim, and what is learned, bold; without a terminal that stands in ⟦ ⟧. against: an answer to keep away from."""
+    from rich.text import Text
+
+    out = _stdout()
+    marks = ("", "") if out.is_terminal else ("⟦", "⟧")
+    text = Text(prompt, style="dim")
+    if answer:
+        text.append(f"{marks[0]}{answer}{marks[1]}", style="not dim bold")
+    if against:
+        text.append("\nand to keep away from: ", style="not dim")
+        text.append(against, style="not dim italic strike")
+    out.print(text, soft_wrap=not out.is_terminal)
+
+
 def figure(value: float) -> str:
     """A count or a measure as people read it: 12,345 or 0.12 or 95.1."""
     if value == int(value) and abs(value) < 1e15:

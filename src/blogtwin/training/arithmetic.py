@@ -15,7 +15,7 @@ from blogtwin.training.estimate import Pace
 from blogtwin.training.precision import Precision
 from blogtwin.training.threads import limited
 
-_SECONDS = 0.3
+_SECONDS = 0.15
 _REACHED = (
     0.35  # of that speed in training, by mini-llama in float32 (0.47) and a 1B shape in bfloat16 (0.2), on processors
 )

@@ -15,6 +15,7 @@ best checkpoint is kept whatever is chosen, so a choice that is somewhat off cos
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, floor, log10, pow, sqrt
 
@@ -23,6 +24,7 @@ from blogtwin.training import sizes
 from blogtwin.training.sizes import Corpus
 
 ALPHA = 32
+NAMES = ("learning_rate", "epochs", "batch_size", "lora_r", "lora_alpha", "warm_up", "patience")
 _RATES = (1e-4, 6e-3)
 _RANKS = (8, 64)
 _BATCHES = (2, 16)
@@ -39,11 +41,19 @@ class Choice:
     value: float
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.value:g}: {self.reason}"
 
-def choose(corpus: Corpus, parameters: int, memory: int, method: Method) -> tuple[Choice, ...]:
-    """Every setting that this module decides. parameters: of the base. memory: bytes, of the device that trains; 0: unknown."""
-    batch = batch_size(corpus.examples, method)
-    rounds = epochs(corpus.examples)
+
+def choose(
+    corpus: Corpus, parameters: int, memory: int, method: Method, decided: Mapping[str, float]
+) -> tuple[Choice, ...]:
+    """Every setting of this module that is not decided; those that are, others follow.
+
+    parameters: of the base. memory: bytes, of the device that trains; 0: unknown. decided: by the user, by name.
+    """
+    batch = int(decided.get("batch_size", batch_size(corpus.examples, method)))
+    rounds = decided.get("epochs", epochs(corpus.examples))
     width = rank(corpus.tokens, parameters, memory)
     an_epoch = ceil(corpus.examples / batch)
     steps = max(1, ceil(an_epoch * rounds))
@@ -53,7 +63,7 @@ def choose(corpus: Corpus, parameters: int, memory: int, method: Method) -> tupl
     holds = _told(sizes.adapter_parameters(parameters, width))
     bound = ", as far as the memory allows" if width < rank(corpus.tokens, parameters) else ""
     gentle = "; a tenth of that, because the twin can write already" if method != "sft" else ""
-    return (
+    choices = (
         Choice("learning_rate", rate(parameters, method), f"for a base of {size} parameters{gentle}"),
         Choice("epochs", rounds, f"for {corpus.examples:,} examples: {often}"),
         Choice("batch_size", batch, f"makes {an_epoch:,} steps an epoch: adapters learn best in many small steps"),
@@ -66,6 +76,7 @@ def choose(corpus: Corpus, parameters: int, memory: int, method: Method) -> tupl
         ),
         Choice("patience", patience(corpus.examples), "half-epochs without a gain; few examples leave more to chance"),
     )
+    return tuple(choice for choice in choices if choice.name not in decided)
 
 
 def rate(parameters: int, method: Method = "sft") -> float:

@@ -63,9 +63,14 @@ class Estimate:
     basis: str
 
     @property
+    def stops_early(self) -> bool:
+        """Whether an early stop would be worth telling."""
+        return self.least < 0.9 * self.seconds
+
+    @property
     def line(self) -> str:
         """All of it in one line."""
-        early = f" ({duration(self.least)} if it stops early)" if self.least < 0.9 * self.seconds else ""
+        early = f" ({duration(self.least)} if it stops early)" if self.stops_early else ""
         return (
             f"about {duration(self.seconds)}{early}, {size(self.memory)} of memory, {size(self.disk.total)} of disk; "
             f"{self.basis}"
@@ -89,12 +94,12 @@ def estimate(work: Work, pace: Pace, disk: Disk, basis: str) -> Estimate:
     return Estimate(until(len(looks) - 1), until(earliest), pace.memory, disk, basis)
 
 
-def disk_for(parameters: int, adapter: int, quantize: str, here: bool) -> Disk:
-    """For a base of so many parameters and an adapter of so many numbers. here: the base needs no download."""
+def disk_for(parameters: int, adapter: int, quantize: str, download: int) -> Disk:
+    """For a base of so many parameters and an adapter of so many numbers. download: bytes of the base that are not here."""
     sixteen_bit = 2 * parameters
     checkpoints = _CHECKPOINTS * 3 * _NUMBER * adapter
     return Disk(
-        download=0 if here else sixteen_bit,
+        download=download,
         training=checkpoints + _NUMBER * adapter,
         export=sixteen_bit + round(parameters * _BITS[quantize] / 8),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from blogtwin.progress import Progress, Task
@@ -55,10 +55,8 @@ def rehearse(lesson: Lesson, backend: TrainingBackend, progress: Progress) -> Pa
     watch = _Watch(progress)
     began = time.monotonic()
     lesson.checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with suppress(_Enough):
         backend.train(short, watch)
-    except _Enough:
-        pass
     a_step = sum(map(tokens, rows))
     first, *rest = watch.times
     seconds = (rest[-1] - first) / len(rest) if rest else first - watch.began

@@ -61,6 +61,11 @@ def _counted(path: Path, _size: int, _time: int) -> Corpus:
     return Corpus(examples, len(posts) or examples, size // _BYTES_A_TOKEN, size // (_BYTES_A_WORD * overlap))
 
 
+def tokens_in(text: str) -> int:
+    """About how many tokens a text has."""
+    return len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN
+
+
 def parameters(base_model: str) -> int:
     """How many a base has: from the table, the weights in a folder, or the repository's name (…-1.5B-…).
 

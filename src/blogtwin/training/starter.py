@@ -61,18 +61,21 @@ def texts_of(examples: Iterable[Example]) -> list[str]:
     return texts
 
 
-def make(texts: Sequence[str], folder: Path, seed: int, threads: int | None, progress: Progress) -> Path:
+def make(
+    texts: Sequence[str], folder: Path, seed: int, threads: int | None, progress: Progress, steps: int | None = None
+) -> Path:
     """Make the starter in `folder`, or leave the one that is there when it was made from the same texts.
 
-    It appears whole or not at all. Raises OutputError.
+    steps: fewer, for a rehearsal. It appears whole or not at all. Raises OutputError.
     """
-    recipe = [VOCABULARY, SHAPE, CONTEXT, STEPS, BATCH, WINDOW, RATE, seed]
+    steps = steps or STEPS
+    recipe = [VOCABULARY, SHAPE, CONTEXT, steps, BATCH, WINDOW, RATE, seed]
     made = {"fingerprint": hash_settings({"texts": list(texts), "recipe": recipe})}
     if not _is_made(folder, made):
         with atomic.open_folder(folder) as partial:
             tokenizer = _train_tokenizer(texts, partial)
             with limited(threads or 1):
-                _train_model(tokenizer, texts, partial, seed, progress)
+                _train_model(tokenizer, texts, partial, seed, steps, progress)
             (partial / _MADE).write_text(json.dumps(made) + "\n", "utf-8")
     return folder
 
@@ -110,7 +113,9 @@ def _train_tokenizer(texts: Sequence[str], folder: Path) -> Any:
     return tokenizer
 
 
-def _train_model(tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, progress: Progress) -> None:
+def _train_model(
+    tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, steps: int, progress: Progress
+) -> None:
     """Next-token training on random windows of the plain texts, end to end."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -133,10 +138,10 @@ def _train_model(tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, 
         )
     ).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.1)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
     order = torch.Generator().manual_seed(seed)
-    with progress.task("Making the starter model", STEPS, "steps") as task:
-        for _ in range(STEPS):
+    with progress.task("Making the starter model", steps, "steps") as task:
+        for _ in range(steps):
             starts = torch.randint(len(stream) - WINDOW - 1, (BATCH, 1), generator=order)
             windows = stream[starts + torch.arange(WINDOW)]
             loss = model(input_ids=windows, labels=windows).loss

@@ -17,6 +17,7 @@ from blogtwin.cleaning import characters
 from blogtwin.cleaning.edits import Cuts, Edits
 from blogtwin.cleaning.endings import without_ending
 from blogtwin.cleaning.links import edit_links
+from blogtwin.cleaning.raised_notes import with_notes
 from blogtwin.cleaning.shortcodes import without_shortcodes
 from blogtwin.cleaning.tags import edit_tags
 from blogtwin.cleaning.wrappers import edit_attributes, unwrapped
@@ -45,6 +46,8 @@ def clean(text: str, format: PostFormat, drop: Collection[Part] = ()) -> Cleaned
     if format in ("text", "docx"):
         text = characters.joined(characters.tidied([(text, False)]))
         return Cleaned(_dropped(text, drop, cuts) if format == "docx" and drop else text, cuts.words())
+    if "<sup" in text:
+        text = with_notes(text, cuts)
     for _ in range(_ROUNDS):
         before = text
         text, deep = _once(text, cuts)

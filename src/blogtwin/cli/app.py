@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from blogtwin import __version__
+from blogtwin import __version__, processes
 from blogtwin.cli import console, deploy, doctor, evaluate, finetune, ingest, init, pipeline, prepare, write
 from blogtwin.errors import BlogtwinError
 
@@ -56,15 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        app(arguments, prog_name="blogtwin")
+        with processes.hushed():
+            app(arguments, prog_name="blogtwin")
     except BlogtwinError as failure:
         if debug:
             raise
-        console.error(failure.message, failure.hint)
+        if processes.tells_of_failure():
+            console.error(failure.message, failure.hint)
         return failure.exit_code
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-        if code == INTERRUPTED:
+        if code == INTERRUPTED and processes.is_main():
             import shlex
 
             again = shlex.join(["blogtwin", *arguments])

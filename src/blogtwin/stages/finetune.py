@@ -2,7 +2,7 @@
 
 Reads training_data.jsonl and, beside it, validation.jsonl (without one, a tenth of the posts is held out), or a file of
 preferences and the adapter to go on from. A run that was killed goes on from its last checkpoint; one with other data or
-settings starts over.
+settings starts over. Several processes may run it together (see processes.py): they read the same and the main one writes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from blogtwin import adapter_folder, atomic
+from blogtwin import adapter_folder, atomic, processes
 from blogtwin.config import MachineSettings, Settings, TrainingSettings
 from blogtwin.errors import UsageError
 from blogtwin.export.vocabulary import check_vocabulary
@@ -22,6 +22,7 @@ from blogtwin.stages.result import StageResult
 from blogtwin.training import base, hardware, material, models, parent, starter
 from blogtwin.training import run as training_run
 from blogtwin.training.choose import choose, unused
+from blogtwin.training.device import Device
 from blogtwin.workspace import Workspace, manifest_beside
 
 
@@ -49,30 +50,35 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     """Train. Raises NothingUsable, ModelError, OutputError; a KeyboardInterrupt leaves the last checkpoint."""
     todo = plan(settings, workspace)
     training, remarks = effective(settings)
+    processes.share(training.batch_size)
     _check_output(training, workspace)
     learned = material.read(training.method, *todo.inputs[:2])
     found = hardware.detect_hardware_platform()
     backend = choose(found, settings.machine.backend)
     if remark := unused(found, backend):
         progress.note(remark)  # now, not after the night on the processor
-    with atomic.writing_to(workspace.model):
-        workspace.model.mkdir(parents=True, exist_ok=True)
-    job = base.TrainJob(
-        train=learned.train,
-        validation=learned.validation,
-        base=_base(training, workspace, learned.train, settings.machine, found.platform, progress),
-        settings=training,
-        data_hash=hash_settings({path.name: hash_file(path) for path in todo.inputs[:2] if path.is_file()}),
-        settings_hash=todo.settings_hash,
-        output=workspace.model,
-        hardware=found,
-        threads=settings.machine.threads,
-        parent=training.from_adapter,
-        parent_hash=parent.weights_hash(training.from_adapter) if training.from_adapter else None,
-    )
-    trained = training_run.train(job, backend, progress)
-    adapter_folder.load(workspace.model)  # what was written reads back whole
-    todo.finish(trained.figures)
+    with processes.together(cpu=processes.count() == 1 or Device.choose(found).name == "cpu"):
+        with atomic.writing_to(workspace.model):
+            workspace.model.mkdir(parents=True, exist_ok=True)
+        with processes.in_turn():  # the first one downloads, or makes the starter, and the others find it
+            stands_on = _base(training, workspace, learned.train, settings.machine, found.platform, progress)
+        job = base.TrainJob(
+            train=learned.train,
+            validation=learned.validation,
+            base=stands_on,
+            settings=training,
+            data_hash=hash_settings({path.name: hash_file(path) for path in todo.inputs[:2] if path.is_file()}),
+            settings_hash=todo.settings_hash,
+            output=workspace.model,
+            hardware=found,
+            threads=settings.machine.threads,
+            parent=training.from_adapter,
+            parent_hash=parent.weights_hash(training.from_adapter) if training.from_adapter else None,
+        )
+        trained = training_run.train(job, backend, progress)
+        if processes.is_main():
+            adapter_folder.load(workspace.model)  # what was written reads back whole
+            todo.finish(trained.figures)
     return StageResult(
         stage="finetune",
         counts=trained.figures,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from blogtwin import processes
 from blogtwin.errors import ModelError
 from blogtwin.training.base import TrainingBackend
+from blogtwin.training.device import Device
 from blogtwin.training.hardware import Hardware, Platform
 from blogtwin.training.mlx import Mlx
 from blogtwin.training.transformers import Transformers
@@ -18,13 +20,18 @@ def backends(wanted: str = "auto") -> tuple[TrainingBackend, ...]:
 
 
 def unused(hardware: Hardware, chosen: TrainingBackend) -> str | None:
-    """A remark when this machine has an accelerator that `chosen` leaves alone, with what would put it to use."""
+    """A remark when the accelerator of this machine is left alone, or could be used better, and what would do that."""
     made_for_it = _MADE_FOR.get(hardware.platform)
     for backend in backends():
         if backend.name == made_for_it and backend.name != chosen.name:
-            return (
-                f"{hardware.device} is not used: {backend.unavailable(hardware) or f'--backend {backend.name} would'}"
-            )
+            mend = _unavailable(backend, hardware) or f"--backend {backend.name} would"
+            if chosen.name != "transformers" or Device.choose(hardware).name == "cpu":
+                return f"{hardware.device} is not used: {mend}"
+            return f"{hardware.device} is used by plain transformers, not by {backend.name}: {mend}"
+    if made_for_it and hardware.devices > processes.count() == 1:
+        return (
+            f"one of {hardware.devices} is used, {hardware.device}: docs/scaling.md has the commands that use them all"
+        )
     return None
 
 
@@ -33,7 +40,7 @@ def choose(hardware: Hardware, wanted: str = "auto") -> TrainingBackend:
     reasons = []
     for backend in backends(wanted):
         if wanted in ("auto", backend.name):
-            reason = backend.unavailable(hardware)
+            reason = _unavailable(backend, hardware)
             if reason is None:
                 return backend
             reasons.append(f"{backend.name}: {reason}" if wanted == "auto" else reason)
@@ -45,3 +52,10 @@ def choose(hardware: Hardware, wanted: str = "auto") -> TrainingBackend:
         f"the {wanted} backend cannot train here: {'; '.join(reasons)}",
         "leave the choice to blogtwin: --backend auto",
     )
+
+
+def _unavailable(backend: TrainingBackend, hardware: Hardware) -> str | None:
+    """Its own reason; and only the trainers of transformers know how to share a batch among processes."""
+    if processes.count() > 1 and backend.name != "transformers":
+        return f"it trains in one process, and {processes.count()} were started"
+    return backend.unavailable(hardware)

@@ -9,7 +9,9 @@ import errno
 import os
 import shutil
 import time
-from typing import Any
+from collections.abc import Sequence
+from math import nan
+from typing import Any, TypeVar
 
 import datasets
 import torch
@@ -17,10 +19,13 @@ import transformers
 from safetensors import SafetensorError
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from blogtwin import processes
 from blogtwin.progress import Progress, Task
 from blogtwin.training import curve
 from blogtwin.training.base import Lesson, Speed
 from blogtwin.training.engine import Engine
+
+T = TypeVar("T")
 
 _SAVE_EVERY = 300.0  # seconds; on a slow machine a kill costs no more than this
 _NEARLY_NOTHING = 2**24  # bytes free
@@ -39,8 +44,15 @@ def follow(trainer: Any, lesson: Lesson, progress: Progress) -> Speed:
     return Speed(course.seconds, course.tokens)
 
 
-def arguments(lesson: Lesson, engine: Engine) -> dict[str, Any]:
-    """The training arguments that do not depend on the method."""
+def configured(kind: Any, lesson: Lesson, engine: Engine, **own: Any) -> Any:
+    """trl's training arguments of this kind: those that do not depend on the method, and its own."""
+    made = kind(**_arguments(lesson, engine), **own)
+    if made.n_gpu > 1:
+        made._n_gpu = 1  # one process uses one GPU: transformers would copy the model to all of them at every row
+    return made
+
+
+def _arguments(lesson: Lesson, engine: Engine) -> dict[str, Any]:
     settings = lesson.job.settings
     return {
         "output_dir": str(lesson.checkpoints.folder),
@@ -49,7 +61,8 @@ def arguments(lesson: Lesson, engine: Engine) -> dict[str, Any]:
         # processor busy by themselves (measured with a model of 3.5 million, in tokens a processor second: 1,877 so,
         # 1,520 for padded batches of 4, 1,856 for batches of like length, which also disturb the order).
         "per_device_train_batch_size": 1,
-        "gradient_accumulation_steps": settings.batch_size,
+        "gradient_accumulation_steps": processes.share(settings.batch_size),
+        "ddp_find_unused_parameters": False,  # all of the adapter learns from every row
         "per_device_eval_batch_size": 1,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": "cosine",
@@ -81,6 +94,27 @@ class OurWay:
 
     control: TrainerControl
 
+    def spare(self: Any, batches: Sequence[Any]) -> list[bool]:
+        """Which of a step's rows count for nothing on this process.
+
+        Row `n` of a step goes to process `n` modulo their number. Where the last step of an epoch has too few rows,
+        accelerate begins the epoch again so that each has as many: those are shown for the second time.
+        """
+        rows, together = len(self.train_dataset), processes.count()
+        size = self.args.gradient_accumulation_steps * together
+        first = self.state.global_step % -(-rows // size) * size + processes.rank()
+        return [first + number * together >= rows for number in range(len(batches))]
+
+    def my_part(self: Any, held_out: Sequence[T]) -> Sequence[T]:
+        """What this process measures of the validation rows. With FSDP all take part in every row, so each has them all."""
+        return held_out if self.is_fsdp_enabled else held_out[processes.rank() :: processes.count()]
+
+    def mean(self: Any, total: float, count: float) -> float:
+        """The mean over all processes of what each has measured: its sum, and of how many. Of nothing it is no number."""
+        parts = [(total, count)] if self.is_fsdp_enabled else processes.gathered((total, count))
+        everything = sum(count for _, count in parts)
+        return sum(total for total, _ in parts) / everything if everything else nan
+
     def measured(self) -> dict[str, float]:
         """eval_loss, and what else the method has to tell of the validation rows."""
         raise NotImplementedError
@@ -89,7 +123,7 @@ class OurWay:
         """Measure, log, and let _Course decide."""
         self.model.eval()
         with torch.no_grad():
-            metrics: dict[str, float] = self.measured()
+            metrics = self.measured()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -102,6 +136,11 @@ class OurWay:
             if shutil.disk_usage(self.args.output_dir).free < _NEARLY_NOTHING:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from fault
             raise
+
+    def _save_rng_state(self: Any, output_dir: str) -> None:
+        """The main process's is enough: nothing here is random after the adapter is drawn."""
+        if processes.is_main():
+            super()._save_rng_state(output_dir)  # type: ignore[misc]
 
     def _send_telemetry(self) -> None:
         """Nothing leaves the machine."""
@@ -127,16 +166,15 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers' types are
     def on_train_begin(self, _: TrainingArguments, state: TrainerState, control: TrainerControl, **__: Any) -> None:
         if state.global_step == 0:
             self.trainer.evaluate()  # a new adapter changes nothing, so this is the base's own loss
-
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
         self._step_began = time.monotonic()
 
     def on_step_end(self, _: TrainingArguments, state: TrainerState, control: TrainerControl, **__: Any) -> None:
         now = time.monotonic()
         self.seconds += now - self._step_began
+        self._step_began = now
         if state.global_step in self.schedule.validations:
             control.should_evaluate = control.should_save = True
-        elif now - self._saved > _SAVE_EVERY:
+        elif processes.told(now - self._saved > _SAVE_EVERY):
             control.should_save = True
 
     def on_log(
@@ -151,7 +189,9 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers' types are
     def on_evaluate(self, _: TrainingArguments, state: TrainerState, control: TrainerControl, **__: Any) -> None:
         if self.schedule.is_over(state.log_history):
             control.should_training_stop = True
+        self._step_began = time.monotonic()
 
     def on_save(self, _: TrainingArguments, state: TrainerState, __: TrainerControl, **___: Any) -> None:
-        self._saved = time.monotonic()
-        self.checkpoints.done(state.global_step, state.log_history)
+        if processes.is_main():
+            self.checkpoints.done(state.global_step, state.log_history)
+        self._saved = self._step_began = time.monotonic()

@@ -40,7 +40,7 @@ class Mlx:
     def memory(self, job: TrainJob) -> Memory:
         """Of the main memory, which a Mac's GPU shares; a small base fits everywhere."""
         precision = _precision(job)
-        needed = precision.memory_needed(job.base.parameters) if precision.frugal else 0
+        needed = precision.memory_needed(job.base.parameters, job.settings.method) if precision.frugal else 0
         return Memory(needed, job.hardware.memory)
 
     def train(self, lesson: Lesson, progress: Progress) -> Speed:

@@ -11,15 +11,19 @@ arXiv:2404.19733 (measured on 70 pairs with a model of 3.5 million at a high rat
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import isnan
 from typing import Any, ClassVar, cast
 
 import datasets
+import torch
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
+from blogtwin import processes
 from blogtwin.progress import Progress
 from blogtwin.training.base import Lesson, Speed
-from blogtwin.training.course import OurWay, arguments, follow, quiet
+from blogtwin.training.course import OurWay, configured, follow, quiet
 from blogtwin.training.engine import Engine
 from blogtwin.training.rows import PairRow, RatedRow
 
@@ -41,14 +45,10 @@ def _dpo(lesson: Lesson, engine: Engine) -> _Dpo:
         [{"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected} for row in rows]
         for rows in (cast(Sequence[PairRow], lesson.train), cast(Sequence[PairRow], lesson.validation))
     ]
+    own = {"beta": settings.beta, "loss_type": list(losses), "loss_weights": list(losses.values())}
     trainer = _Dpo(
         model=engine.load(lesson.job),
-        args=DPOConfig(
-            **arguments(lesson, engine),
-            beta=settings.beta,
-            loss_type=list(losses),
-            loss_weights=list(losses.values()),
-        ),
+        args=configured(DPOConfig, lesson, engine, **own),
         train_dataset=datasets.Dataset.from_list(sides[0]),
         processing_class=lesson.tokenizer,
     )
@@ -62,15 +62,20 @@ def _kto(lesson: Lesson, engine: Engine) -> _Kto:
         _mismatched(cast(Sequence[RatedRow], rows), settings.batch_size, settings.seed)
         for rows in (lesson.train, lesson.validation)
     ]
-    # A batch is computed at once: the KL term is taken over it. And in one order: that term's pairs were made in it.
-    whole = {"per_device_train_batch_size": settings.batch_size, "gradient_accumulation_steps": 1}
+    # In one order: the pairs for the KL term were made in it.
+    args = configured(KTOConfig, lesson, engine, beta=settings.beta, train_sampling_strategy="sequential")
+    args.per_device_train_batch_size = (
+        2  # for a moment: trl refuses one row at a time, of which it would take the KL term
+    )
     trainer = _Kto(
         model=engine.load(lesson.job),
-        args=KTOConfig(**arguments(lesson, engine) | whole, beta=settings.beta, train_sampling_strategy="sequential"),
+        args=args,
         train_dataset=datasets.Dataset.from_list(sides[0]),
         processing_class=lesson.tokenizer,
     )
+    args.per_device_train_batch_size = trainer._train_batch_size = 1
     trainer.rows, trainer.validation_rows = sides
+    trainer.batch_size = settings.batch_size
     return trainer
 
 
@@ -105,8 +110,10 @@ class _AgainstParent(OurWay):
     """
 
     reference: ClassVar[tuple[str, str]]  # names of the columns with the reference's log-probabilities
+    told: ClassVar[dict[str, str]]  # what is measured of a row, by trl's name for it
     rows: Columns
     validation_rows: Columns
+    batch_size = 1  # rows that are measured together
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset
@@ -116,43 +123,110 @@ class _AgainstParent(OurWay):
         # trl's way to log-probabilities without the whole vocabulary's logits in memory; it is bound to the name of a
         # library of GPU kernels, but is plain torch.
         self.use_liger_kernel = True
-        size = self.args.per_device_train_batch_size
-        batches = [*_batches(self.rows, size), *_batches(self.validation_rows, size)]
-        with progress.task("Measuring the twin so far", len(batches), "batches") as task:
-            for batch in batches:
-                measured = self.compute_ref_log_probs(self.model, self.data_collator(batch))
-                for name, values in zip(self.reference, measured, strict=True):
-                    for row, value in zip(batch, values.tolist(), strict=True):
-                        row[name] = value
+        rows = [*self.rows, *self.validation_rows]
+        mine = range(processes.rank(), len(rows), processes.count())
+        found: dict[int, list[float]] = {}
+        with progress.task("Measuring the twin so far", len(mine), "answers") as task, self.accelerator.autocast():
+            for number in mine:
+                inputs = self._prepare_inputs(self.data_collator([rows[number]]))
+                found[number] = [values.item() for values in self.compute_ref_log_probs(self.model, inputs)]
                 task.advance()
+        for part in processes.gathered(found):
+            for number, values in part.items():
+                rows[number].update(zip(self.reference, values, strict=True))
         self.model.delete_adapter("ref")
         self.precompute_ref_logps = True
         self.train_dataset = datasets.Dataset.from_list(self.rows)
 
+    def get_batch_samples(self: Any, *given: Any) -> Any:
+        """A step's rows, weighed: the mean is over all of them, and those that are only there to fill up count for nothing."""
+        batches, count = super().get_batch_samples(*given)  # type: ignore[misc]
+        spare = self.spare(batches)
+        if processes.count() > 1:
+            share = [0.0 if one else 1.0 for one in spare]
+            weight = len(share) * processes.count() / sum(processes.gathered(sum(share)))
+            for batch, one in zip(batches, share, strict=True):
+                batch["weight"] = torch.tensor(one * weight, device=self.args.device)
+        self.relate(batches, spare, processes.gathered)
+        return batches, count
+
+    def relate(self, batches: list[Any], spare: Sequence[bool], gathered: Callable[[Any], list[Any]]) -> None:
+        """Give each of a step's rows what its loss takes from the others, those of other processes too (`gathered`)."""
+
+    def compute_loss(self, model: Any, inputs: Any, *given: Any, **named: Any) -> Any:
+        """One row's part of the mean."""
+        weight = inputs.pop("weight", None)
+        loss = super().compute_loss(model, inputs, *given, **named)  # type: ignore[misc]
+        return loss if weight is None else loss * weight
+
     def measured(self: Any) -> dict[str, float]:
-        """Means over the validation rows, each batch weighed by its rows."""
-        found: dict[str, list[tuple[float, int]]] = {}
-        for batch in _batches(self.validation_rows, self.args.per_device_train_batch_size):
-            loss = float(self.compute_loss(self.model, self.data_collator(batch)))
-            told = self._metrics["eval"]
-            names = {"eval_accuracy": "rewards/accuracies", "eval_margin": "rewards/margins"}
-            figures = {ours: told[trls][-1] for ours, trls in names.items() if trls in told}
-            for name, value in {"eval_loss": loss, **figures}.items():
-                found.setdefault(name, []).append((value, len(batch)))
-            told.clear()
-        return {
-            name: sum(value * count for value, count in values) / sum(count for _, count in values)
-            for name, values in found.items()
-        }
+        """Means over the validation rows."""
+        found: dict[str, list[float]] = {"loss": [], **{name: [] for name in self.told}}
+        with _alone(self.accelerator):
+            for rows in self.my_part(_batches(self.validation_rows, self.batch_size)):
+                batches = [self._prepare_inputs(self.data_collator([row])) for row in rows]
+                self.relate(batches, [False] * len(batches), lambda own: [own])
+                for batch in batches:
+                    found["loss"].append(float(self.compute_loss(self.model, batch)))
+                    for name, trls in self.told.items():
+                        found[name] += self._metrics["eval"].get(trls, [])
+                    self._metrics["eval"].clear()
+        means = {name: self.mean(sum(values), len(values)) for name, values in found.items()}
+        figures: dict[str, float] = self.figures(means)
+        return figures
+
+    def figures(self, means: dict[str, float]) -> dict[str, float]:
+        """For the log. means: of `loss` and of what is `told`."""
+        return {f"eval_{name}": value for name, value in means.items()}
+
+
+@contextmanager
+def _alone(accelerator: Any) -> Iterator[None]:
+    """Let a process measure rows of its own: trl would wait for the others' figures at each."""
+    accelerator.gather = accelerator.gather_for_metrics = lambda value: value
+    try:
+        yield
+    finally:
+        del accelerator.gather, accelerator.gather_for_metrics
 
 
 class _Dpo(_AgainstParent, DPOTrainer):  # type: ignore[misc]  # trl ships no types
     """Pairs."""
 
     reference = ("ref_chosen_logps", "ref_rejected_logps")
+    told: ClassVar = {"accuracy": "rewards/accuracies", "margin": "rewards/margins"}
 
 
 class _Kto(_AgainstParent, KTOTrainer):  # type: ignore[misc]  # trl ships no types
-    """Ratings."""
+    """Ratings, one at a time.
+
+    The loss of a rating takes one number from the others of its batch, the KL term, through which no gradient flows. So it is
+    taken from all of them first, and then each is learned from by itself, with no other row beside it in memory.
+    """
 
     reference = ("ref_logps", "ref_KL_logps")
+    told: ClassVar = {"good": "rewards/chosen", "bad": "rewards/rejected"}
+
+    def relate(self: Any, batches: list[Any], spare: Sequence[bool], gathered: Callable[[Any], list[Any]]) -> None:
+        """Measure the KL term, and leave it where trl's loss looks for the one of its row."""
+        model, measure = self.accelerator.unwrap_model(self.model), super()._compute_kl_logps
+        moved = 0.0
+        for batch, idle in zip(batches, spare, strict=True):
+            if self.is_fsdp_enabled:  # trl's way to let all processes bring their parts of the weights
+                now = self._forward_redirection(self.model, model, measure, model, batch)
+            else:
+                now = measure(model, batch)
+            moved += 0.0 if idle else (now - batch["ref_KL_logps"]).item()
+        parts = gathered((moved, len(spare) - sum(spare)))
+        mean = sum(moved for moved, _ in parts) / sum(rows for _, rows in parts)
+        for batch in batches:
+            batch["ref_KL_logps"] = torch.full_like(batch["ref_KL_logps"], -mean)
+
+    def _compute_kl_logps(self, model: Any, batch: Any) -> Any:
+        """trl takes the KL term as this less `ref_KL_logps`."""
+        return torch.zeros_like(batch["ref_KL_logps"])
+
+    def figures(self, means: dict[str, float]) -> dict[str, float]:
+        """The loss; where there are good and bad answers, the mean reward of the good ones less that of the bad ones."""
+        margin = means["good"] - means["bad"]
+        return {"eval_loss": means["loss"], **({} if isnan(margin) else {"eval_margin": margin})}

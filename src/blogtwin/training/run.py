@@ -13,7 +13,7 @@ from dataclasses import asdict
 from math import exp
 from typing import Any
 
-from blogtwin import adapter_folder, atomic
+from blogtwin import adapter_folder, atomic, processes
 from blogtwin.errors import ModelError, NothingUsable
 from blogtwin.manifest import hash_settings
 from blogtwin.progress import Progress
@@ -37,24 +37,47 @@ def train(job: TrainJob, backend: TrainingBackend, progress: Progress) -> Traine
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    _check_memory(job, backend, progress)
+    check_memory(job, backend, progress)
     tokenizer = load(job.base.folder)
     max_length = min(job.settings.max_length, job.base.context_length)
-    train_rows, validation_rows, notes = _rows(job, tokenizer, max_length)
+    train_rows, validation_rows, notes = rows_of(job, tokenizer, max_length)
     schedule = Schedule.plan(len(train_rows), job.settings.batch_size, job.settings.epochs, job.settings.patience)
     checkpoints = Checkpoints(adapter_folder.work_folder(job.output), _fingerprint(job, backend, schedule))
-    for remark in checkpoints.sweep():
-        progress.note(remark)
+    _agree(job, checkpoints, progress)
     lesson = Lesson(job, tokenizer, train_rows, validation_rows, schedule, checkpoints)
     speed: Speed | None = None
     began = time.monotonic()
     if not schedule.is_over(checkpoints.log()):
         speed = _taught(lesson, backend, progress)
-    log = checkpoints.log()
-    card = finished.write(job, backend.libraries, max_length, len(train_rows), checkpoints)
-    shutil.rmtree(adapter_folder.work_folder(job.output), ignore_errors=True)
-    figures = _figures(job, log, len(train_rows), time.monotonic() - began, speed)
-    return Trained(card, figures, (*notes, *_verdict(job, log, schedule)))
+    trained: Trained | None = None
+    if processes.is_main():
+        log = checkpoints.log()
+        card = finished.write(job, backend.libraries, max_length, len(train_rows), checkpoints)
+        shutil.rmtree(adapter_folder.work_folder(job.output), ignore_errors=True)
+        figures = _figures(job, log, len(train_rows), time.monotonic() - began, speed)
+        trained = Trained(card, figures, (*notes, *_verdict(job, log, schedule)))
+    trained = processes.told(trained)
+    assert trained is not None
+    return trained
+
+
+def _agree(job: TrainJob, checkpoints: Checkpoints, progress: Progress) -> None:
+    """All processes are about to do the same, from the same checkpoint; what no run can use is removed before."""
+    processes.check_same(
+        checkpoints.fingerprint,
+        f"other data, settings, versions or weights of {job.base.name}, or another kind of device,",
+        "give every machine the same files and the same environment",
+    )
+    if processes.is_main():
+        for remark in checkpoints.sweep():
+            progress.note(remark)
+    processes.wait()
+    if processes.count() > 1:
+        processes.check_same(
+            checkpoints.latest(),
+            f"other checkpoints in {checkpoints.folder}",
+            "--output has to be one folder that all machines share",
+        )
 
 
 def _taught(lesson: Lesson, backend: TrainingBackend, progress: Progress) -> Speed:
@@ -66,10 +89,11 @@ def _taught(lesson: Lesson, backend: TrainingBackend, progress: Progress) -> Spe
             lesson.checkpoints.folder.mkdir(parents=True, exist_ok=True)
             return backend.train(lesson, progress)
     finally:
-        lesson.checkpoints.sweep()  # an interrupted run leaves nothing half-written
+        if processes.is_main():
+            lesson.checkpoints.sweep()  # an interrupted run leaves nothing half-written
 
 
-def _rows(job: TrainJob, tokenizer: Any, max_length: int) -> tuple[list[AnyRow], list[AnyRow], list[str]]:
+def rows_of(job: TrainJob, tokenizer: Any, max_length: int) -> tuple[list[AnyRow], list[AnyRow], list[str]]:
     """Training rows, validation rows and remarks. Raises NothingUsable when one side is empty."""
     cut = _CUT[job.settings.method]
     sides: dict[str, Rows[Any]] = {
@@ -95,7 +119,7 @@ def _rows(job: TrainJob, tokenizer: Any, max_length: int) -> tuple[list[AnyRow],
     return sides["training"].rows, validation[::step], notes
 
 
-def _check_memory(job: TrainJob, backend: TrainingBackend, progress: Progress) -> None:
+def check_memory(job: TrainJob, backend: TrainingBackend, progress: Progress) -> None:
     """A warning when it will be tight, now and not after the night it may cost. Raises ModelError when it cannot be."""
     memory = backend.memory(job)
     if not memory.available or memory.needed < memory.available:

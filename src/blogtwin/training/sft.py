@@ -2,20 +2,21 @@
 begins.
 
 In: a Lesson of Rows. Out: checkpoints, with the log of the run. A run that goes on from a checkpoint computes what an
-undisturbed one computes, bit for bit: `tests/test_finetune.py` holds it to that.
+undisturbed one computes, bit for bit: `tests/test_finetune.py` holds it to that. Several processes compute what one does, to the
+rounding of sums that are taken in another order: `tests/test_distributed.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import datasets
 from trl import SFTConfig, SFTTrainer
 
 from blogtwin.progress import Progress
 from blogtwin.training.base import Lesson, Speed
-from blogtwin.training.course import OurWay, arguments, follow, quiet
+from blogtwin.training.course import OurWay, configured, follow, quiet
 from blogtwin.training.engine import Engine
 from blogtwin.training.rows import IGNORED, Row
 
@@ -25,10 +26,8 @@ def train(lesson: Lesson, engine: Engine, progress: Progress) -> Speed:
     quiet()
     trainer = _Trainer(
         model=engine.load(lesson.job),
-        args=SFTConfig(
-            **arguments(lesson, engine),
-            loss_type=engine.sft_loss,
-            dataset_kwargs={"skip_prepare_dataset": True},
+        args=configured(
+            SFTConfig, lesson, engine, loss_type=engine.sft_loss, dataset_kwargs={"skip_prepare_dataset": True}
         ),
         train_dataset=datasets.Dataset.from_list(
             [{"input_ids": row.tokens, "labels": row.labels} for row in cast(Sequence[Row], lesson.train)]
@@ -47,11 +46,16 @@ class _Trainer(OurWay, SFTTrainer):  # type: ignore[misc]  # trl ships no types
     def measured(self) -> dict[str, float]:
         """Mean cross-entropy of the validation answers, nats a token."""
         total, count = 0.0, 0
-        size = self.args.per_device_eval_batch_size
-        for first in range(0, len(self.validation_rows), size):
-            rows = self.validation_rows[first : first + size]
-            batch = self.data_collator([{"input_ids": row.tokens, "labels": row.labels} for row in rows])
+        for row in self.my_part(self.validation_rows):
+            batch = self._prepare_inputs(self.data_collator([{"input_ids": row.tokens, "labels": row.labels}]))
             tokens = int((batch["labels"][:, 1:] != IGNORED).sum())
             total += float(self.model(**batch, use_cache=False).loss) * tokens
             count += tokens
-        return {"eval_loss": total / count}
+        return {"eval_loss": self.mean(total, count)}
+
+    def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: Any) -> Any:
+        """The tokens that a step learns from, over all processes."""
+        for batch, spare in zip(batch_samples, self.spare(batch_samples), strict=True):
+            if spare:
+                batch["labels"].fill_(IGNORED)
+        return super()._get_num_items_in_batch(batch_samples, device)

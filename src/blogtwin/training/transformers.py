@@ -1,6 +1,7 @@
-"""The backend that runs everywhere: transformers, peft and trl on the processor.
+"""The backend that runs everywhere: transformers, peft and trl, on the processor or on an accelerator that torch reaches.
 
-In: a Lesson. Out: checkpoints. The training itself is in sft.py and preference_training.py, which load the heavy libraries.
+In: a Lesson. Out: checkpoints. The training itself is in sft.py and preference_training.py, which load the heavy libraries. It is
+also the one that several processes share (see processes.py): each takes its part of every batch.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 
+from blogtwin import processes
 from blogtwin.progress import Progress
 from blogtwin.training.base import Lesson, Memory, Speed, TrainJob
+from blogtwin.training.device import Device
 from blogtwin.training.engine import Engine
 from blogtwin.training.hardware import Hardware
-from blogtwin.training.precision import Precision
 from blogtwin.training.threads import limited
 
 
 class Transformers:
-    """LoRA on the processor."""
+    """LoRA with torch's own kernels."""
 
     name = "transformers"
     libraries: tuple[str, ...] = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
@@ -29,35 +31,44 @@ class Transformers:
         return f"{', '.join(missing)} not installed: install blogtwin again, with its dependencies" if missing else None
 
     def choices(self, job: TrainJob) -> Mapping[str, object]:
-        """The precision."""
-        precision = Precision.choose(job.base.parameters, job.hardware)
-        return {"bf16": precision.bf16, "frugal": precision.frugal}
+        """The device and the precision; not how many processes there are: the rows of a step are the same."""
+        device = _device(job)
+        precision = device.precision(job.base.parameters, job.hardware)
+        return {"device": device.name, "bf16": precision.bf16, "frugal": precision.frugal}
 
     def memory(self, job: TrainJob) -> Memory:
-        """Of the main memory; a small base fits everywhere."""
-        precision = Precision.choose(job.base.parameters, job.hardware)
-        needed = precision.memory_needed(job.base.parameters) if precision.frugal else 0
-        return Memory(needed, job.hardware.memory)
+        """Of the device's, for all the processes that share it; a small base fits everywhere."""
+        device = _device(job)
+        precision = device.precision(job.base.parameters, job.hardware)
+        needed = precision.memory_needed(job.base.parameters, job.settings.method) if precision.frugal else 0
+        return Memory(needed * (processes.on_this_machine() if device.name == "cpu" else 1), device.memory)
 
     def train(self, lesson: Lesson, progress: Progress) -> Speed:
-        """As the protocol says."""
+        """As the protocol says. A GPU whose memory is too small for the job is left alone, with a remark."""
         with progress.task("Loading the training libraries"):
             from blogtwin.training import lora, preference_training, sft
-        precision = Precision.choose(lesson.job.base.parameters, lesson.job.hardware)
-        with limited(lesson.job.threads or (None if precision.frugal else 1)):
+        job = lesson.job
+        device = _device(job)
+        if device.name == "cpu" and Device.choose(job.hardware).name != "cpu":
+            progress.note(f"the processor trains: the memory of {job.hardware.device} is too small for {job.base.name}")
+        precision = device.precision(job.base.parameters, job.hardware)
+        with limited(job.threads or (None if precision.frugal else 1)):
             engine = Engine(
                 load=partial(lora.model_of, precision=precision),
-                device={
-                    "use_cpu": True,
-                    # Mixed precision is for accelerators; here the base itself is in bfloat16, where it is used.
-                    "bf16": False,
-                    "gradient_checkpointing": precision.frugal,
-                    "dataloader_pin_memory": False,
-                },
+                device=device.arguments(precision),
                 # chunked: the vocabulary's logits for the answers alone, a few hundred tokens at a time. A small model's
                 # fit into memory whole, which is a sixth faster (measured: 2,208 against 1,877 tokens a processor second).
                 sft_loss="chunked_nll" if precision.frugal else "nll",
             )
-            if lesson.job.settings.method == "sft":
+            if job.settings.method == "sft":
                 return sft.train(lesson, engine, progress)
             return preference_training.train(lesson, engine, progress)
+
+
+def _device(job: TrainJob) -> Device:
+    """The accelerator, where its memory is enough; several processes have met on it before the base was known."""
+    best = Device.choose(job.hardware)
+    if best.name == "cpu" or processes.count() > 1 or not best.memory:
+        return best
+    needed = best.precision(job.base.parameters, job.hardware).memory_needed(job.base.parameters, job.settings.method)
+    return best if needed <= best.memory else Device("cpu", job.hardware.bf16, job.hardware.memory)

@@ -1,6 +1,6 @@
 """Our recipe beside the plain one, at equal tokens seen: perplexity of held-out posts, one base model, median of three seeds.
 
-    uv run python bench/recipe.py POSTS BASE FOLDER [--tokens 200000] [--try rate=5e-3 kinds=topic,section …]
+    uv run python bench/recipe.py POSTS BASE FOLDER [--tokens 100000] [--try rate=5e-3 kinds=topic,section …]
 
 POSTS is a folder of posts, BASE a Hugging Face folder; FOLDER takes the examples and results.jsonl, one line a run. A run that
 stands there is not made again, so a bench that was killed goes on. Without --try: the plain recipe at five rates with one seed,
@@ -41,28 +41,28 @@ from blogtwin.records import Example, Post
 from blogtwin.training import examples, models, rows
 from blogtwin.training.tokenizer import load
 
-RATES = (2e-4, 5e-4, 1e-3, 2e-3, 5e-3)
+RATES = (5e-3, 2e-3, 1e-3, 5e-4, 2e-4)
 SEEDS = (7, 8, 9)
 CONTEXT, WINDOW = 1024, 512  # tokens
-MEASURED = 30_000  # tokens, about, of each measure
+MEASURED = 20_000  # tokens, about, of each measure
 VALIDATED_ON = 24  # examples, for ours to look at while it trains
 MEASURES = ("bare", "plain", "ours")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run. rate, None: what `finetune` chooses. tokens: seen, about. epochs: ours by epochs, whatever the tokens.
+    """One training run. rate None, rank 0, batch 0: what `finetune` chooses; 16 and 4 for plain. tokens: seen, about.
 
-    kinds: of examples, all when empty. packed: trl's packing of whole posts instead of cutting them. whole_loss: on the
-    question too.
+    epochs: ours by epochs, whatever the tokens. kinds: of examples, all when empty. packed: trl's packing of whole posts instead
+    of cutting them. whole_loss: on the question too.
     """
 
     side: str
     rate: float | None
     seed: int
     tokens: int
-    rank: int = 16
-    batch: int = 4
+    rank: int = 0
+    batch: int = 0
     kinds: tuple[str, ...] = ()
     epochs: float | None = None
     packed: bool = False
@@ -115,6 +115,7 @@ def plain(bench: Bench, run: Run, adapter: Path) -> tuple[int, int]:
 
     torch.set_num_threads(1)
     transformers.set_seed(run.seed)
+    rank, batch = run.rank or 16, run.batch or 4
     asked = [
         {
             "prompt": [{"role": "user", "content": f"Write a blog post about {post.title}"}],
@@ -134,8 +135,8 @@ def plain(bench: Bench, run: Run, adapter: Path) -> tuple[int, int]:
             packing=run.packed,
             packing_strategy="bfd_split" if run.packed else "bfd",
             learning_rate=run.rate,
-            per_device_train_batch_size=run.batch,
-            max_steps=round(run.tokens / a_row / run.batch),
+            per_device_train_batch_size=batch,
+            max_steps=round(run.tokens / a_row / batch),
             seed=run.seed,
             loss_type="nll",
             gradient_checkpointing=False,  # neither changes what is computed, and both cost time here
@@ -149,7 +150,7 @@ def plain(bench: Bench, run: Run, adapter: Path) -> tuple[int, int]:
         train_dataset=datasets.Dataset.from_list(asked),
         processing_class=bench.tokenizer,
         peft_config=LoraConfig(
-            r=run.rank, lora_alpha=2 * run.rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+            r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
         ),
     )
     trainer.train()
@@ -169,8 +170,8 @@ def ours(bench: Bench, run: Run, adapter: Path) -> tuple[int, int]:
     jsonl.write(data / "validation.jsonl", held[:: max(1, len(held) // VALIDATED_ON)])
     epochs = run.epochs or run.tokens / an_epoch
     rate = [] if run.rate is None else ["--lr", run.rate]
-    other = ["--batch-size", run.batch] if run.batch != Run.batch else []
-    other += ["--lora-r", run.rank, "--lora-alpha", 2 * run.rank] if run.rank != Run.rank else []
+    other = ["--batch-size", run.batch] if run.batch else []
+    other += ["--lora-r", run.rank] if run.rank else []
     os.environ["BLOGTWIN_TRAINING_SEED"] = str(run.seed)
     with loss_on_the_question() if run.whole_loss else contextlib.nullcontext():
         said(
@@ -178,8 +179,8 @@ def ours(bench: Bench, run: Run, adapter: Path) -> tuple[int, int]:
             *("--base-model", bench.base.folder, "--epochs", f"{epochs:.4f}", "--threads", 1, *rate, *other),
         )
     log = [json.loads(line) for line in (adapter / "training_log.jsonl").read_text("utf-8").splitlines()]
-    steps = max(entry["step"] for entry in log)
-    return round(an_epoch * min(steps / -(-len(found) // run.batch), epochs)), steps
+    last = log[-1]
+    return round(an_epoch * min(last["epoch"], epochs)), last["step"]
 
 
 @contextlib.contextmanager
@@ -249,7 +250,9 @@ def measured(bench: Bench, run: Run) -> dict[str, Any]:
     """One run's line: from results.jsonl, or trained now and added there."""
     results = bench.folder / "results.jsonl"
     key = json.dumps(asdict(run))
-    lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()] if results.is_file() else []
+    lines: list[dict[str, Any]] = []
+    if results.is_file():
+        lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
     known = [line for line in lines if json.dumps(line["run"]) == key]
     if not known:
         adapter = bench.folder / "adapters" / str(len(lines))
@@ -260,7 +263,7 @@ def measured(bench: Bench, run: Run) -> dict[str, Any]:
         line |= {"perplexity": perplexities(bench, adapter if run.side != "base" else None)}
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        known = [json.loads(json.dumps(line))]
+        known = [line]
     print(shown(run), known[0]["perplexity"], f"{known[0]['seen']:,} tokens, {known[0]['steps']} steps", flush=True)
     return known[0]
 
@@ -274,6 +277,7 @@ def shown(run: Run) -> str:
 def headline(bench: Bench, tokens: int, rate: float | None) -> None:
     """The table of the module's first lines, and the ratio that is to be at most 0.95."""
     measured(bench, Run("base", None, 0, 0))
+    measured(bench, Run("ours", rate, SEEDS[0], tokens))
     one_each = {
         plain_rate: measured(bench, Run("plain", plain_rate, SEEDS[0], tokens))["perplexity"] for plain_rate in RATES
     }
@@ -303,7 +307,7 @@ def main() -> None:
     parser.add_argument("posts", type=Path)
     parser.add_argument("base", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--tokens", type=int, default=200_000)
+    parser.add_argument("--tokens", type=int, default=100_000)
     parser.add_argument("--rate", type=float, help="of ours; without it, what finetune chooses")
     parser.add_argument("--try", dest="tries", nargs="+", default=[], metavar="NAME=VALUE[,NAME=VALUE]")
     wanted = parser.parse_args()

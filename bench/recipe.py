@@ -31,6 +31,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,8 @@ def plain(bench: Bench, run: Run, adapter: Path) -> tuple[int, int]:
     lengths = [
         len(bench.tokenizer(post.text)["input_ids"]) + len(question(bench, post.title)) for post in bench.posts[0]
     ]
-    a_row = CONTEXT if run.packed else statistics.mean(min(length, CONTEXT) for length in lengths)
+    a_step = sum(min(length, CONTEXT) for length in lengths) / ceil(len(asked) / batch)  # tokens a step, on average
+    steps = round(run.tokens / (CONTEXT * batch if run.packed else a_step))
     trainer = SFTTrainer(
         model=transformers.AutoModelForCausalLM.from_pretrained(bench.base.folder, dtype=torch.float32),
         args=SFTConfig(
@@ -136,7 +138,7 @@ def plain(bench: Bench, run: Run, adapter: Path) -> tuple[int, int]:
             packing_strategy="bfd_split" if run.packed else "bfd",
             learning_rate=run.rate,
             per_device_train_batch_size=batch,
-            max_steps=round(run.tokens / a_row / batch),
+            max_steps=steps,
             seed=run.seed,
             loss_type="nll",
             gradient_checkpointing=False,  # neither changes what is computed, and both cost time here

@@ -276,3 +276,17 @@ def test_unknown_directives_and_roles_keep_their_words(tmp_path: Path) -> None:
     post = read(path)
     assert post.text == "An word and `C`.\n\nIts *words* stay.\n\n```ruby\nputs 1\n```"
     assert post.remarks == ("left out what is no text: youtube",)
+
+
+def test_org_days_that_never_were_stay_as_they_are_written(tmp_path: Path) -> None:
+    post = tmp_path / "a.org"
+    post.write_text(
+        "* One <2021-02-30 Tue 25:00>\nCLOSED: [2020-13-01 Mon 10:10]\n:PROPERTIES:\n:Effort: a while\n:END:\n"
+        "CLOCK: [2012-10-26 Fri 14:30]--[2012-10-26 Fri 25:40] =>  0:10\nNever on <2020-02-31>.\nWe met on <2020-02-30 Sun 24:10> there. "
+        + "And again. "
+        * 60
+    )
+    read = REGISTRY["org"].read(post)
+    assert read.text.startswith(
+        "## One 2021-02-30 Tue 25:00\n\nNever on 2020-02-31.\nWe met on 2020-02-30 Sun 24:10 there. And"
+    )

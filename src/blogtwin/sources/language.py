@@ -33,9 +33,12 @@ _ENOUGH = 200  # letters of prose: beyond these the answer no longer changes, an
 _TOO_FEW = 40
 # Words of English that none of the languages above has too, or seldom.
 _ENGLISH = frozenset(
-    "the and of to in it is that this with for are was were have has had been be from which you they their there not but or "
-    "would could should what when because about your my we our he she his its if as on at by an can all so than how then "
-    "these those some who just into i i'm i've it's don't that's".split()
+    re.findall(
+        r"\S+",
+        "the and of to in it is that this with for are was were have has had been be from which you they their there not but "
+        "or would could should what when because about your my we our he she his its if as on at by an can all so than how "
+        "then these those some who just into i i'm i've it's don't that's",
+    )
 )
 _KANA = re.compile(r"[\u3041-\u30ff]")
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")

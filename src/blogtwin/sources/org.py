@@ -21,6 +21,10 @@ _PLANNING = re.compile(r"^[ \t]*(?:(?:SCHEDULED|DEADLINE|CLOSED):[ \t]*[<\[][^>\
 _MACRO = re.compile(r"^#\+MACRO:[ \t]+([\w-]{1,60})[ \t]+(.{1,300})$", re.IGNORECASE | re.MULTILINE)
 _CALL = re.compile(r"\{\{\{([\w-]{1,60})(?:\(([^{}\n]{0,200})\))?\}\}\}")
 _TAGS = re.compile(r":[\w@:]+:")
+# What orgparse reads as numbers, without need of ours; a word joiner hides it from its patterns, and is no letter of the text.
+_COUNTED = re.compile(r"(?<=\d{4})(?=-\d\d-\d\d)|(?<=:)(?=Effort:)", re.IGNORECASE)
+_HIDDEN = "\u2060"
+_LONG = 500  # characters of a line; a heading has fewer
 _NOT_EXPORTED = {"noexport", "no_export"}
 _ALSO = {  # Org's and ox-hugo's names → everyone's
     "filetags": "tags", "hugo_tags": "tags", "hugo_categories": "categories", "hugo_draft": "draft", "export_date": "date",
@@ -48,7 +52,10 @@ class OrgSource:
             values, text, remarks = dict(front.values), front.body, (*remarks, *front.remarks)
         if text.count("\n*") > MAX_HEADINGS:
             raise unreadable(path, f"has more than {MAX_HEADINGS:,} headings")
-        nodes = _nodes(_expanded(text))
+        text = _expanded(text)
+        if len(text) > MAX_CHARS:
+            raise unreadable(path, f"has more than {MAX_CHARS:,} characters when its macros are expanded")
+        nodes, long = _nodes(text)
         posts = [node for node in nodes[1:] if node.get_property("EXPORT_FILE_NAME")]
         values = {**_keywords(text), **values}
         if isinstance(values.get("title"), str):
@@ -59,7 +66,8 @@ class OrgSource:
         elif posts:
             remarks = (*remarks, f"holds {len(posts)} posts (subtrees with EXPORT_FILE_NAME), which were read as one")
         left: Counter[str] = Counter()
-        body = numbered(joined(_blocks(nodes, "title" in values, left, posts[0].level if len(posts) == 1 else 0)))
+        blocks = _blocks(nodes, long, "title" in values, left, posts[0].level if len(posts) == 1 else 0)
+        body = numbered(joined(blocks))
         if left:
             remarks = (
                 *remarks,
@@ -82,13 +90,19 @@ def _expanded(text: str) -> str:
     return _CALL.sub(put, text)
 
 
-def _nodes(text: str) -> list[Any]:
-    """The root and every heading, in order."""
+def _nodes(text: str) -> tuple[list[Any], dict[str, str]]:
+    """The root and every heading, in order; and the long lines that were kept from orgparse, by what stands for them."""
     import orgparse.node
 
-    # Its own looks for tags by a pattern that takes the cube of a heading's length.
+    # Its own looks for tags by a pattern that takes the cube of a heading's length, and others take the square of a line's.
     orgparse.node.parse_heading_tags = _tags
-    return list(orgparse.loads(text))
+    lines = text.split("\n")
+    long = {f"{_HIDDEN}{place}": line for place, line in enumerate(lines) if len(line) > _LONG}
+    text = "\n".join(f"{_HIDDEN}{place}" if len(line) > _LONG else line for place, line in enumerate(lines))
+    try:
+        return list(orgparse.loads(text)), long
+    except (ValueError, OverflowError):  # the 30th of February, 24:00, an effort of "a while"
+        return list(orgparse.loads(_COUNTED.sub(_HIDDEN, text))), long
 
 
 def _tags(heading: str) -> tuple[str, list[str]]:
@@ -132,10 +146,11 @@ def _below(post: Any, nodes: list[Any]) -> list[Any]:
 
 
 def _heading(node: Any) -> str:
-    return org_inline.markdown_of(re.sub(r"\s*\[\d*(?:/\d*|%)\]\s*$", "", node.get_heading(format="raw")))
+    words = node.get_heading(format="raw").replace(_HIDDEN, "")
+    return org_inline.markdown_of(re.sub(r"\s*\[\d*(?:/\d*|%)\]\s*$", "", words))
 
 
-def _blocks(nodes: list[Any], titled: bool, left: Counter[str], above: int) -> Blocks:
+def _blocks(nodes: list[Any], long: dict[str, str], titled: bool, left: Counter[str], above: int) -> Blocks:
     """The headings and what is below each. titled: whether level one is free for sections.
 
     above: the level of the heading that is the post's own title, 0 for a file that is one post.
@@ -158,7 +173,8 @@ def _blocks(nodes: list[Any], titled: bool, left: Counter[str], above: int) -> B
                 continue
             if level > above and (words := _heading(node)):
                 out.append(("h", f"{'#' * min(level + shift, 6)} {words}"))
-        lines = [line for line in node.get_body(format="raw").split("\n") if not _PLANNING.match(line)]
+        body = [line for line in node.get_body(format="raw").split("\n") if not _PLANNING.match(line)]
+        lines = [long.get(line, line.replace(_HIDDEN, "")) for line in body]
         found = org_blocks.blocks(lines, left)
         notes += [block for block in found if block[0] == "note"]
         out += [block for block in found if block[0] != "note"]

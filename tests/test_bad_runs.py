@@ -16,7 +16,7 @@ from blogtwin.stages import finetune
 from blogtwin.training import hardware, precision
 from blogtwin.workspace import Workspace
 from test_finetune import example, settings
-from training_runs import Interrupting, files, place
+from training_runs import Interrupting, files, place, said
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_loss_that_is_no_number_ends_the_run_says_where_and_replaces_nothing(
     assert checkpoint(workspace, 6).is_dir()
     progress = Silent()
     finetune.run(settings(tiny_base), workspace, progress)  # the cause is gone: it goes on from what was good
-    assert progress.notes == ["going on from step 6 of 12"]
+    assert said(progress) == ["going on from step 6 of 12"]
 
 
 def test_a_base_that_computes_no_numbers_is_named_before_any_training(
@@ -96,7 +96,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     path.write_bytes(content if harm == "optimizer state" else content[: len(content) // 2])
     progress = Silent()
     finetune.run(settings(tiny_base), again, progress)
-    assert progress.notes == [
+    assert said(progress) == [
         f"the checkpoint of step 6 is passed over: {path.name} is not what was written",
         "going on from step 3 of 12",
     ]
@@ -120,7 +120,7 @@ def test_a_checkpoint_of_other_data_or_another_base_is_not_used(
         save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
     progress = Silent()
     result = finetune.run(settings(base), workspace, progress)
-    assert progress.notes == []
+    assert said(progress) == []
     assert result.counts["steps"] == 12
 
 
@@ -147,5 +147,5 @@ def test_a_disk_that_fills_while_a_checkpoint_is_written_is_named_and_the_run_go
     assert not checkpoint(again, 6).exists()
     progress = Silent()
     finetune.run(settings(tiny_base), again, progress)
-    assert progress.notes == ["going on from step 3 of 12"]
+    assert said(progress) == ["going on from step 3 of 12"]
     assert files(again.model) == wanted

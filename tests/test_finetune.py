@@ -24,7 +24,7 @@ from blogtwin.training.checkpoints import Checkpoints
 from blogtwin.training.hardware import detect_hardware_platform as detect
 from blogtwin.training.schedule import Schedule
 from blogtwin.workspace import Workspace
-from training_runs import Interrupting, files, place
+from training_runs import DECIDED, Interrupting, files, place, said
 
 SENTENCES = (
     "The clock in the hall stopped on Tuesday.",
@@ -52,8 +52,7 @@ def settings(base: Path | str, **changes: object) -> Settings:
     training = replace(
         TrainingSettings(), base_model=str(base), learning_rate=0.02, epochs=2.0, lora_r=4, max_length=256
     )
-    given = frozenset({("training", "learning_rate")})
-    return replace(Settings(), training=replace(training, **changes), given=given)  # type: ignore[arg-type]
+    return replace(Settings(), training=replace(training, **changes), given=DECIDED)  # type: ignore[arg-type]
 
 
 def test_the_twin_predicts_held_out_posts_better_and_its_folder_says_what_it_is(
@@ -169,7 +168,7 @@ def test_ctrl_c_leaves_the_last_checkpoint_and_the_earlier_twin_in_service(
 
     progress = Silent()
     finetune.run(long, workspace, progress)
-    assert progress.notes == ["going on from step 6 of 12"]
+    assert said(progress) == ["going on from step 6 of 12"]
     assert files(workspace.model) == wanted
 
 
@@ -191,7 +190,7 @@ def test_other_settings_start_over_instead_of_going_on(tiny_base: Path, workspac
         finetune.run(settings(tiny_base), workspace, Interrupting(8))
     progress = Silent()
     result = finetune.run(settings(tiny_base, epochs=0.5), workspace, progress)
-    assert progress.notes == []
+    assert said(progress) == []
     assert result.counts["steps"] == 3
     assert not adapter.work_folder(workspace.model).exists()
 
@@ -205,7 +204,7 @@ def test_a_large_base_is_trained_in_bfloat16_with_less_memory_and_goes_on_to_the
     result = finetune.run(settings(tiny_base), workspace, progress)
     wanted = files(workspace.model)
     assert result.counts["validation_perplexity"] < 0.9 * result.counts["base_validation_perplexity"]
-    assert "takes about 0 GiB of memory and this machine has 0" in progress.notes[0]
+    assert "takes about 0 GiB of memory and this machine has 0" in said(progress)[0]
     with pytest.raises(KeyboardInterrupt):
         finetune.run(settings(tiny_base), workspace, Interrupting(8))
     finetune.run(settings(tiny_base), workspace, Silent())
@@ -222,7 +221,7 @@ def test_the_precision_follows_the_processor() -> None:
 
 
 def test_training_ends_when_patience_does_and_never_before_a_better_step() -> None:
-    schedule = Schedule.plan(rows=40, batch_size=4, epochs=3, patience=2)
+    schedule = Schedule.plan(40, replace(TrainingSettings(), batch_size=4, epochs=3.0, patience=2))
     log = [{"step": 0, "eval_loss": 1.0}, {"step": 5, "eval_loss": 3.0}, {"step": 10, "eval_loss": 2.0}]
     assert schedule.steps == 30
     assert schedule.validations == {5, 10, 15, 20, 25, 30}

@@ -23,7 +23,7 @@ from blogtwin.training import examples, hardware, material, precision, preferenc
 from blogtwin.training.preferences import Pair, Rating
 from blogtwin.training.rows import paired, rated, tokenized
 from blogtwin.workspace import Workspace
-from training_runs import Interrupting, files, place
+from training_runs import DECIDED, SHAPE, Interrupting, files, place
 
 SYSTEM = TrainingSettings().system_prompt
 GOOD = ("The clock in the hall stopped on Tuesday.", "My neighbour's bees were in the lime tree by noon.")
@@ -49,8 +49,7 @@ def settings(parent: Path | None, **changes: object) -> Settings:
     training = replace(
         TrainingSettings(), method="dpo", from_adapter=parent, learning_rate=0.01, epochs=2.0, max_length=256
     )
-    given = frozenset({("training", "learning_rate")})
-    return replace(Settings(), training=replace(training, **changes), given=given)  # type: ignore[arg-type]
+    return replace(Settings(), training=replace(training, **changes), given=DECIDED - SHAPE)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from blogtwin.progress import Silent, Task
+from blogtwin.training import autopilot
 from blogtwin.workspace import Workspace
+
+# So that the autopilot leaves every setting of a test as it stands there; a parent decides the adapter's shape itself.
+DECIDED = frozenset(("training", name) for name in autopilot.NAMES)
+SHAPE = {("training", "lora_r"), ("training", "lora_alpha")}
+
+
+def said(progress: Silent) -> list[str]:
+    """The remarks of a run but those that every run here begins with: how little there is to learn from, what it will take."""
+    return [note for note in progress.notes if not note.startswith("about ") and "little to learn a voice" not in note]
 
 
 def place(root: str | Path, training_data: str = "training_data.jsonl") -> Workspace:

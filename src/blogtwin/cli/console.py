@@ -96,7 +96,7 @@ def two_columns(left: str, right: str, rows: Iterable[tuple[Text, Text]]) -> Non
 
 
 def learned(prompt: str, answer: str, against: str = "") -> None:
-    """What is given, dim, and what is learned, bold; without a terminal that stands in ⟦ ⟧. against: an answer to keep away from."""
+    """What is given, dim, and what is learned, bold (without a terminal in ⟦ ⟧). against: an answer to keep away from."""
     from rich.text import Text
 
     out = _stdout()

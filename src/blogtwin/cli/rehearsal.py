@@ -19,7 +19,6 @@ def show(found: Rehearsal, as_json: bool = False) -> None:
     if as_json:
         console.show_json({**asdict(found), "line": found.estimate.line})
         return
-    console.say(found.estimate.line)
     console.pairs(_figures(found.estimate))
     if found.choices:
         console.say("\nchosen, because nothing else was asked for (flag, environment and file go first):")
@@ -44,12 +43,13 @@ def _figures(expected: Estimate) -> dict[str, str]:
         "time": f"{duration(expected.seconds)}{early}",
         "memory": size(expected.memory),
         "disk": f"{size(disk.total)}: {told}",
+        "": expected.basis,
     }
 
 
 def _short(text: str) -> str:
     """A long text without its middle."""
-    left_out = len(text) - _HEAD - _TAIL
-    if left_out < _TAIL:
+    if len(text) < _HEAD + 2 * _TAIL:
         return text
-    return f"{text[:_HEAD]} […{left_out:,} characters…] {text[-_TAIL:]}"
+    head, tail = text[:_HEAD].rpartition(" ")[0] or text[:_HEAD], text[-_TAIL:].partition(" ")[2] or text[-_TAIL:]
+    return f"{head} [… {len(text) - len(head) - len(tail):,} characters …] {tail}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from blogtwin import processes
 from blogtwin.config import Settings, TrainingSettings
 from blogtwin.errors import UsageError
 from blogtwin.training import autopilot, hardware, parent, sizes, starter
@@ -26,6 +27,12 @@ class Effective:
     training: TrainingSettings
     choices: tuple[Choice, ...]
     remarks: tuple[str, ...]
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The choices, a line each."""
+        lines = [f"  {one.name} {one.value:g}: {one.reason}" for one in self.choices]
+        return ("chosen for this corpus, base and machine; a value that you set is kept:", *lines) if lines else ()
 
 
 def effective(settings: Settings, training_data: Path) -> Effective:
@@ -46,7 +53,9 @@ def effective(settings: Settings, training_data: Path) -> Effective:
     choices: tuple[Choice, ...] = ()
     if corpus and corpus.examples:
         decided = {name: getattr(training, name) for name in autopilot.NAMES if name in given | _decided(training)}
-        choices = autopilot.choose(corpus, sizes.parameters(training.base_model), _memory(), training.method, decided)
+        choices = autopilot.choose(
+            corpus, sizes.parameters(training.base_model), _memory(), training.method, decided, processes.count()
+        )
         training = replace(training, **{choice.name: choice.value for choice in choices})  # type: ignore[arg-type]
         small = autopilot.too_small(corpus, training.base_model) if training.method == "sft" else None
         remarks = (*remarks, *([small] if small else []))

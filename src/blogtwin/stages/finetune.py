@@ -8,7 +8,7 @@ settings starts over. Several processes may run it together (see processes.py): 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from blogtwin.errors import UsageError
 from blogtwin.export.vocabulary import check_vocabulary
 from blogtwin.manifest import Plan, hash_file, hash_settings
 from blogtwin.progress import Progress
+from blogtwin.stages.effective import effective
+from blogtwin.stages.forecast import forecast
 from blogtwin.stages.result import StageResult
 from blogtwin.training import base, hardware, material, models, parent, starter
 from blogtwin.training import run as training_run
@@ -28,7 +30,7 @@ from blogtwin.workspace import Workspace, manifest_beside
 
 def plan(settings: Settings, workspace: Workspace) -> Plan:
     """What it reads (a base given as a folder too), the settings that decide the weights, and the files it writes."""
-    training, _ = effective(settings)
+    training = effective(settings, workspace.training_data).training
     own = Path(training.base_model).expanduser()
     validation = material.validation_file(training.method, workspace.training_data, workspace.validation)
     before = training.from_adapter
@@ -49,7 +51,8 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
 def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageResult:
     """Train. Raises NothingUsable, ModelError, OutputError; a KeyboardInterrupt leaves the last checkpoint."""
     todo = plan(settings, workspace)
-    training, remarks = effective(settings)
+    planned = effective(settings, workspace.training_data)
+    training = planned.training
     processes.share(training.batch_size)
     _check_output(training, workspace)
     learned = material.read(training.method, *todo.inputs[:2])
@@ -57,24 +60,16 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     backend = choose(found, settings.machine.backend)
     if remark := unused(found, backend):
         progress.note(remark)  # now, not after the night on the processor
+    for said in (*planned.told, *planned.remarks):
+        progress.note(said)
     with processes.together(cpu=processes.count() == 1 or Device.choose(found).name == "cpu"):
         with atomic.writing_to(workspace.model):
             workspace.model.mkdir(parents=True, exist_ok=True)
         with processes.in_turn():  # the first one downloads, or makes the starter, and the others find it
             stands_on = _base(training, workspace, learned.train, settings.machine, found.platform, progress)
-        job = base.TrainJob(
-            train=learned.train,
-            validation=learned.validation,
-            base=stands_on,
-            settings=training,
-            data_hash=hash_settings({path.name: hash_file(path) for path in todo.inputs[:2] if path.is_file()}),
-            settings_hash=todo.settings_hash,
-            output=workspace.model,
-            hardware=found,
-            threads=settings.machine.threads,
-            parent=training.from_adapter,
-            parent_hash=parent.weights_hash(training.from_adapter) if training.from_adapter else None,
-        )
+        job = job_of(training, learned, stands_on, found, settings, workspace, todo)
+        if processes.is_main():
+            progress.note(forecast(job, backend, settings).line)
         trained = training_run.train(job, backend, progress)
         if processes.is_main():
             adapter_folder.load(workspace.model)  # what was written reads back whole
@@ -83,37 +78,33 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
         stage="finetune",
         counts=trained.figures,
         outputs=(workspace.model,),
-        notes=(*remarks, *learned.remarks, *trained.notes),
+        notes=(*planned.remarks, *learned.remarks, *trained.notes),
     )
 
 
-def effective(settings: Settings) -> tuple[TrainingSettings, tuple[str, ...]]:
-    """The training settings with what base, method and parent need where the user decided nothing, and remarks that say so.
-
-    Raises UsageError for settings that do not go together.
-    """
-    given = {key for section, key in settings.given if section == "training"}
-    training, remarks = settings.training, tuple[str, ...]()
-    if training.from_adapter:
-        training, remarks = parent.agreeing(training, given)
-    elif training.method != "sft":
-        raise UsageError(
-            f"{training.method} improves a twin that can write already, and none was given",
-            "train one with --method sft first, then add: --from-adapter models/blogging_twin",
-        )
-    changes = {name: value for name, value in models.recommended(training.base_model).items() if name not in given}
-    if training.method != "sft" and "learning_rate" not in given:
-        # It moves what was learned, instead of learning it: the field takes about a tenth of the rate.
-        changes["learning_rate"] = changes.get("learning_rate", training.learning_rate) / 10
-    told = [
-        f"{name} is {value:g} for {training.base_model} and {training.method}, not {getattr(training, name):g}; "
-        "a value you set is kept"
-        for name, value in changes.items()
-    ]
-    training = replace(training, **changes)
-    if training.method == "kto" and training.batch_size < 2:
-        raise UsageError("kto compares the answers of a batch, and batch_size is 1", "take: --batch-size 2, or more")
-    return training, (*told, *remarks, *([starter.NOTE] if _is_starter(training) else []))
+def job_of(
+    training: TrainingSettings,
+    learned: material.Material,
+    stands_on: models.Base,
+    found: hardware.Hardware,
+    settings: Settings,
+    workspace: Workspace,
+    todo: Plan,
+) -> base.TrainJob:
+    """What a backend is asked to do. training: as it takes effect. todo: the plan, whose inputs and settings are hashed."""
+    return base.TrainJob(
+        train=learned.train,
+        validation=learned.validation,
+        base=stands_on,
+        settings=training,
+        data_hash=hash_settings({path.name: hash_file(path) for path in todo.inputs[:2] if path.is_file()}),
+        settings_hash=todo.settings_hash,
+        output=workspace.model,
+        hardware=found,
+        threads=settings.machine.threads,
+        parent=training.from_adapter,
+        parent_hash=parent.weights_hash(training.from_adapter) if training.from_adapter else None,
+    )
 
 
 def _check_output(training: TrainingSettings, workspace: Workspace) -> None:

@@ -29,7 +29,7 @@ def total(
 ) -> Estimate:
     """The estimate for a run over rows of so many tokens each, at this pace."""
     chosen = job.settings
-    schedule = Schedule.plan(len(train), chosen.batch_size, chosen.epochs, chosen.patience)
+    schedule = Schedule.plan(len(train), chosen)
     step = sum(train) / len(train) * min(chosen.batch_size, len(train))
     work = Work(sum(train), sum(held), step, schedule, compared=chosen.method != "sft")
     return estimate(work, pace, _disk(job, settings, download), basis)

@@ -41,18 +41,16 @@ class Choice:
     value: float
     reason: str
 
-    def __str__(self) -> str:
-        return f"{self.name} {self.value:g}: {self.reason}"
-
 
 def choose(
-    corpus: Corpus, parameters: int, memory: int, method: Method, decided: Mapping[str, float]
+    corpus: Corpus, parameters: int, memory: int, method: Method, decided: Mapping[str, float], processes: int = 1
 ) -> tuple[Choice, ...]:
     """Every setting of this module that is not decided; those that are, others follow.
 
     parameters: of the base. memory: bytes, of the device that trains; 0: unknown. decided: by the user, by name.
+    processes: that share each batch evenly.
     """
-    batch = int(decided.get("batch_size", batch_size(corpus.examples, method)))
+    batch = int(decided.get("batch_size", ceil(batch_size(corpus.examples, method) / processes) * processes))
     rounds = decided.get("epochs", epochs(corpus.examples))
     width = rank(corpus.tokens, parameters, memory)
     an_epoch = ceil(corpus.examples / batch)

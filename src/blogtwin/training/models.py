@@ -24,10 +24,6 @@ from blogtwin.training.table import KNOWN
 
 STARTER = "starter"
 
-# What the toy needs, where the user has left the default: the defaults are made for models a thousand times its size,
-# which fewer and smaller steps move enough (measured in docs/experiments.md).
-_FOR_STARTER: dict[str, Any] = {"learning_rate": 6e-3, "batch_size": 2}
-
 
 @dataclass(frozen=True)
 class Base:
@@ -46,11 +42,6 @@ class Base:
     context_length: int
     parameters: int
     revision: str | None = None
-
-
-def recommended(base_model: str) -> dict[str, Any]:
-    """Training settings that suit this base better than the defaults; used only where the default stands."""
-    return dict(_FOR_STARTER) if base_model == STARTER else {}
 
 
 def resolve(

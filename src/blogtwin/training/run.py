@@ -41,7 +41,7 @@ def train(job: TrainJob, backend: TrainingBackend, progress: Progress) -> Traine
     tokenizer = load(job.base.folder)
     max_length = min(job.settings.max_length, job.base.context_length)
     train_rows, validation_rows, notes = rows_of(job, tokenizer, max_length)
-    schedule = Schedule.plan(len(train_rows), job.settings.batch_size, job.settings.epochs, job.settings.patience)
+    schedule = Schedule.plan(len(train_rows), job.settings)
     checkpoints = Checkpoints(adapter_folder.work_folder(job.output), _fingerprint(job, backend, schedule))
     _agree(job, checkpoints, progress)
     lesson = Lesson(job, tokenizer, train_rows, validation_rows, schedule, checkpoints)

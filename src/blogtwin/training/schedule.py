@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from blogtwin.config import TrainingSettings
 from blogtwin.training import curve
 
 _VALIDATIONS_AN_EPOCH = 2  # with the default patience of 3, an epoch and a half without a gain ends it
-_WARM_UP = 0.05  # share of the steps
 MOST_VALIDATION_ROWS = 100  # more cost time at every look and change little
 
 
@@ -25,13 +25,13 @@ class Schedule:
     patience: int
 
     @classmethod
-    def plan(cls, rows: int, batch_size: int, epochs: float, patience: int) -> Schedule:
+    def plan(cls, rows: int, settings: TrainingSettings) -> Schedule:
         """The schedule for `rows` training rows; the last step is always a validation."""
-        an_epoch = ceil(rows / batch_size)
-        steps = max(1, ceil(an_epoch * epochs))
+        an_epoch = ceil(rows / settings.batch_size)
+        steps = max(1, ceil(an_epoch * settings.epochs))
         every = max(1, an_epoch // _VALIDATIONS_AN_EPOCH)
         looks = frozenset({*range(every, steps + 1, every), steps})
-        return cls(steps, ceil(steps * _WARM_UP), looks, patience)
+        return cls(steps, ceil(steps * settings.warm_up), looks, settings.patience)
 
     def is_over(self, log: curve.Log) -> bool:
         """Whether training has ended: the steps are done, or patience is at its end."""

@@ -33,6 +33,7 @@ from blogtwin.words import count_words
         ("Head\n----\n\nText.", "## Head\n\nText."),
         ("A\u00a0b\u200bc &mdash; d\r\ne", "A bc — d\ne"),
         ("Pasted!\ufffc", "Pasted!"),
+        ("import a, {\n  b,\n} from './c.js'\n\nOne {' '}\nis <span style={{ color: 'red' }}>red</span>.", "One\nis red."),
         ("Text.[^1]\n\n[^1]: A note\n    of CSS.\n\n    *[CSS]: sheets", "Text.[^1]\n\n[^1]: A note\n    of CSS."),
         ("Hi.\n\n## Overview\n\n- [One](#a)\n- [Two](#b)\n\n## One\n\nA.\n\n## Two\n\nB.", "Hi.\n\n## One\n\nA.\n\n## Two\n\nB."),
         ("In two steps:\n\n1. [One](#a)\n2. [Two](#b)\n\n## One", "In two steps:\n\n1. One\n2. Two"),

@@ -106,12 +106,35 @@ def test_wordpress_gives_posts_and_drafts_and_nothing_else(tmp_path: Path) -> No
         ("One.<!--more-->\n\nTwo.", "One.\n\nTwo."),
         ("<script>\nvar a;\n\nb();</script>\n\nText.", "Text."),
         ("Since $latex x^2$ grows.", "Since $x^2$ grows."),
+        (
+            '<!-- wp:verse --><pre class="wp-block-verse">Tide, tide,\nwhy so wide?</pre><!-- /wp:verse -->',
+            "Tide, tide,  \nwhy so wide?",
+        ),
     ],
 )
 def test_what_was_typed_into_wordpress_is_read_as_wordpress_shows_it(
     tmp_path: Path, content: str, expected: str
 ) -> None:
     assert posts(written(tmp_path / "w.xml", WXR.format(items=item(1, content))))["post-1"].text == expected
+
+
+def test_notes_that_wordpress_keeps_beside_a_post_are_read(tmp_path: Path) -> None:
+    content = '<!-- wp:paragraph --><p>It set twice.<sup class="fn"><a href="#f1" id="f1-link">1</a></sup></p>'
+    meta = "<wp:postmeta><wp:meta_key>footnotes</wp:meta_key><wp:meta_value>{}</wp:meta_value></wp:postmeta></item>"
+    note = '[{"content":"In &lt;em>2014&lt;/em>.","id":"f1"}]'
+    for notes, text in (
+        (note, "It set twice.[^1]\n\n[^1]: In *2014*."),
+        ("[{]", "It set twice.[1](#f1)"),
+        ('[{"id":1}]', "It set twice.[1](#f1)"),
+    ):
+        one = item(1, content).replace("</item>", meta.format(notes))
+        assert posts(written(tmp_path / "w.xml", WXR.format(items=one)))["post-1"].text == text
+
+
+def test_a_post_without_a_title_is_called_by_its_first_words(tmp_path: Path) -> None:
+    one = item(1, "The <em>tide</em> turned today, and nobody saw it but the heron.", title="")
+    (found,) = posts(written(tmp_path / "w.xml", WXR.format(items=one))).values()
+    assert found.title == "The tide turned today, and nobody saw it…"
 
 
 def test_control_characters_do_not_spoil_an_export(tmp_path: Path) -> None:

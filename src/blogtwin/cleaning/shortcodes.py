@@ -83,6 +83,10 @@ def _without_braces(text: str, cuts: Cuts) -> str:
         if not 0 <= close < at + _FAR or ends in text[at:close]:
             continue
         end = close + len(_CLOSING[begin.group()])
+        if text[begin.start() - 1 : begin.start()] == "=" and _in_tag(text, begin.start()):
+            edits.put(begin.start(), end, '""', "components")  # style={{ color: 'red' }}
+            at = end
+            continue
         at = _tag(edits, begin, close, end, unclosed)
     return edits.text_now()
 
@@ -120,6 +124,10 @@ def _tag(edits: Edits, begin: re.Match[str], close: int, end: int, unclosed: set
         code = _fenced(text[end : closing.start()], _language(name, arguments), before)
         edits.put(start, closing.end(), code, "shortcodes")
     return closing.end()
+
+
+def _in_tag(text: str, at: int) -> bool:
+    return "<" in text[max(0, at - 300) : at].rpartition(">")[2]
 
 
 def _said_below(inside: str) -> str:

@@ -25,11 +25,12 @@ _TOC_LINE = re.compile(r"[ \t]*(?:[-*+]|1\.)[ \t]+[^\n]*\n[ \t]*\Z")
 _MODULE = re.compile(
     r"(?:(?<=\n\n)|\A)(?:(?:"
     r"import[ \t]+(?:[\w*{][^'\"\n]*from[ \t]+)?['\"][^'\"\n]+['\"];?|"
-    r"import[ \t]+\{\n(?:[^{}\n]*\n){1,40}?\}[ \t]*from[ \t]*['\"][^'\"\n]+['\"];?|"
+    r"import[ \t]+(?:\w{1,60},[ \t]*)?\{\n(?:[^{}\n]*\n){1,40}?\}[ \t]*from[ \t]*['\"][^'\"\n]+['\"];?|"
     r"export[ \t]+(?:const|let|default|function|async|\*|\{)[^\n]*(?:\n(?!\n)[^\n]*){0,200}"
     r")[ \t]*(?:\n|\Z))+"
 )
-_MODULE_MARKS = ("{/*", "\n\nimport ", "\n\nexport ")
+_JSX_BLANK = re.compile(r"\{(?:' '|\" \")\}")
+_MODULE_MARKS = ("{/*", "{' '}", '{" "}', "\n\nimport ", "\n\nexport ")
 _JSX_COMMENT = re.compile(r"\{/\*"), re.compile(r"\*/\}")
 _COMPONENT = re.compile(r"<(/?)([A-Z]\w+(?:\.\w+)*)(?=[\s/>])")
 _FRAGMENT = re.compile(r"^[ \t]*</?>[ \t]*$", re.MULTILINE)
@@ -122,6 +123,10 @@ def _modules(text: str, cuts: Cuts) -> str:
         for match in _MODULE.finditer(text):
             if not verbatim.hold(match.start()):
                 edits.cut(match.start(), match.end(), "components")
+        for match in _JSX_BLANK.finditer(text):
+            if not verbatim.hold(match.start()):
+                last = text[match.end() : match.end() + 1] == "\n"
+                edits.put(match.start(), match.end(), "" if last else " ", "components")
         opening, closing = _JSX_COMMENT
         at = 0
         while (begin := opening.search(text, at)) and (end := closing.search(text, begin.end())):

@@ -77,7 +77,8 @@ def language_of(node: Node) -> str:
 
 
 def _named(node: Node) -> str:
-    said = (node.attributes.get("data-lang") or node.attributes.get("data-language") or "").lower()
+    names = ("data-lang", "data-language", "data-code-block-lang")
+    said = next((said for name in names if (said := node.attributes.get(name))), "").lower()
     if re.fullmatch(r"[\w+#.-]{1,30}", said) and said not in _NO_NAMES:
         return str(said)
     own = classes(node)

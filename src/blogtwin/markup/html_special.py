@@ -19,7 +19,7 @@ _NO_TEXT = name_set(
     "feedflare addtoany_share_save_container a2a_kit addthis_toolbox share-buttons social-share ssba essb_links "
     "katex-html mathjax mathjax_preview mathjax_display mathjax_svg mathjax_chtml toc table-of-contents "
     "toc_container ez-toc-container lwptoc wp-block-table-of-contents subscription-widget-wrap "
-    "subscription-widget-wrap-editor button-wrapper wp-block-buttons wp-block-button captioned-button-wrap"
+    "graf--mixtapeembed subscription-widget-wrap-editor button-wrapper wp-block-buttons wp-block-button captioned-button-wrap"
 )
 _NO_TEXT_IDS = frozenset(["toc", "table-of-contents", "toc_container", "jp-relatedposts", "jp-post-flair"])
 _HIDING = re.compile(r"(?:^|;)(?:display:none|(?:left|top|text-indent):-\d{4,}px)")

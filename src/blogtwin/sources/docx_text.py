@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from blogtwin.markup.html_special import shifted
+
 _THROUGH = ("ins", "smartTag", "sdt", "sdtContent", "fldSimple", "customXml", "moveTo")
 _EDGES = re.compile(r"^(\s*)(.*?)(\s*)$", re.DOTALL)
 
@@ -111,7 +113,12 @@ def _run(element: Any, paragraph: Any, footnotes: Footnotes, target: str) -> Ite
     style = run.style.name if run.style is not None else ""
     bold = run.bold or (run.bold is None and style in ("Strong", "Intense Emphasis"))
     italic = run.italic or (run.italic is None and style in ("Emphasis", "Intense Emphasis", "Book Title"))
-    yield run.text, "*" * (bool(italic) + 2 * bool(bold)), target
+    font = run.font
+    words = run.text
+    if font.superscript or font.subscript:
+        words = shifted(words.strip(), bool(font.superscript)) or words
+    struck = "~~" if font.strike or font.double_strike else ""
+    yield words, struck + "*" * (bool(italic) + 2 * bool(bold)), target
     for kind in ("footnote", "endnote"):
         for reference in element.iterchildren(qn(f"w:{kind}Reference")):
             yield footnotes.reference(kind, reference.get(qn("w:id")) or ""), "", ""
@@ -131,5 +138,5 @@ def _marked(words: str, emphasis: str, target: str) -> str:
     if not inside:
         return words.replace("\n", "  \n")
     inside = inside.replace("\n", "  \n")
-    marked = f"{emphasis}{inside}{emphasis}"
+    marked = f"{emphasis}{inside}{emphasis[::-1]}"
     return before.replace("\n", "  \n") + (f"[{marked}]({target})" if target else marked) + after.replace("\n", "  \n")

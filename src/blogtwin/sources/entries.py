@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blogtwin.markup.html import to_markdown
+from blogtwin.sources import titles
 from blogtwin.sources.base import MAX_TEXT_BYTES, Document, one_line, unreadable, without_controls
 from blogtwin.sources.compose import composed
 
@@ -77,4 +78,5 @@ def document(path: Path, entry: Entry) -> Document:
     said = {key: value for key, value in values.items() if value}
     found = composed("html", source if entry.markdown else to_markdown(source), said, entry.remarks)
     origin = "document" if found.created_from == "front matter" else found.created_from
-    return replace(found, created_from=origin, draft=found.draft or entry.draft)
+    title = found.title or titles.from_words(found.text)
+    return replace(found, title=title, created_from=origin, draft=found.draft or entry.draft)

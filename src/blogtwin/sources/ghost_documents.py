@@ -57,7 +57,7 @@ def _card(kind: str, card: dict[str, Any]) -> str:
         case "html":
             return str(card.get("html", ""))
         case "markdown":
-            return _in("p", html.escape(str(card.get("markdown", ""))).replace("\n", "<br>"))
+            return _rendered(str(card.get("markdown", "")))
         case "image":
             picture = (
                 f'<img src="{html.escape(str(card.get("src", "")))}" alt="{html.escape(str(card.get("alt") or ""))}">'
@@ -106,6 +106,15 @@ def _markers(document: dict[str, Any], markers: list[list[Any]]) -> str:
             out.append("<br>")
         out += [f"</{opened.pop()}>" for _ in range(min(int(closing), len(opened)))]
     return "".join(out)
+
+
+def _rendered(markdown: str) -> str:
+    """The HTML of a Markdown card, as the blog shows it."""
+    import pyromark
+
+    known = pyromark.Options
+    options = known.ENABLE_TABLES | known.ENABLE_FOOTNOTES | known.ENABLE_STRIKETHROUGH
+    return pyromark.html(markdown, options=options)
 
 
 def _in(tag: str, inside: str) -> str:

@@ -90,6 +90,14 @@ def from_path(path: PurePath) -> str:
     return words[:1].upper() + words[1:]
 
 
+def from_words(body: str) -> str | None:
+    """A title made of the first words of a post that has neither title nor file name."""
+    lines = (line for line in body[:4000].split("\n") if re.search(r"\w{2}", line) and not line.startswith("!["))
+    words = plain(next(lines, "").lstrip("#>*-+ \t")).split()
+    said = " ".join(words[:8])[:60].rstrip(" ,;:.")
+    return f"{said}…" if said and len(words) > 8 else said or None
+
+
 def plain(title: str) -> str:
     """A title without Markdown, entities and tags."""
     title = re.sub(r"\s*\{[:#.][^}]*\}\s*$", "", _LINK.sub(r"\1", title))

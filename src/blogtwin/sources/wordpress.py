@@ -7,6 +7,7 @@ blank lines when it shows a post: so does this, save where the block editor has 
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -26,6 +27,7 @@ _CODE = (
     ),
     re.compile(r"\[/(?:code|sourcecode|source|cc)\]", re.IGNORECASE),
 )
+_VERSE = re.compile(r"<pre class=\"wp-block-verse[^<>]{0,300}>"), re.compile(r"</pre>")
 _MARK = re.compile("\ue0f0(\\d{1,9})\ue0f1")
 _BREAK = re.compile(r"<[^<>]*>|\n")
 
@@ -63,7 +65,7 @@ def _entry(item: Element, authors: dict[str, str]) -> Entry:
     content = item.find(_CONTENT)
     protected = bool(text(item, "post_password").strip())
     return Entry(
-        html=typed("".join(content.itertext()) if content is not None else ""),
+        html=typed("".join(content.itertext()) if content is not None else "") + _footnotes(item),
         title=text(item, "title"),
         date=next((date for date in dates if date.strip() and not date.startswith("0000")), ""),
         author=authors.get(login) or login,
@@ -71,6 +73,24 @@ def _entry(item: Element, authors: dict[str, str]) -> Entry:
         draft=text(item, "status") != "publish",
         remarks=("has a password on the blog",) if protected else (),
     )
+
+
+def _footnotes(item: Element) -> str:
+    """The notes that the block editor keeps beside a post, as the blog shows them."""
+    for meta in item:
+        if local(meta) != "postmeta" or text(meta, "meta_key") != "footnotes":
+            continue
+        try:
+            notes = json.loads(text(meta, "meta_value"))
+            items = [_note(html.escape(note["id"]), note["content"]) for note in notes]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return ""
+        return f'<ol class="wp-block-footnotes">{"".join(items)}</ol>'
+    return ""
+
+
+def _note(label: str, said: str) -> str:
+    return f'<li id="{label}">{said} <a href="#{label}-link">↩︎</a></li>'
 
 
 def typed(content: str) -> str:
@@ -83,6 +103,7 @@ def typed(content: str) -> str:
 
     content = content.replace("\r\n", "\n").replace("\ue0f0", "").replace("$latex ", "$")
     content = replaced(content, *_CODE, lambda begin, code: keep(_preformatted(begin.group(1) or "", code)))
+    content = replaced(content, *_VERSE, lambda begin, verse: f"<p>{verse.strip().replace(chr(10), '<br>')}</p>")
     if "<!-- wp:" not in content:
         for name in ("pre", "script", "style"):
             content = replaced(content, *element(name), partial(_whole, name, keep))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from blogtwin.cleaning.endings import DISCUSSED
 from blogtwin.words import count_words
@@ -170,6 +171,14 @@ def _notes(text: str, hints: tuple[str, ...]) -> Iterator[str]:
 
 def _paragraphs(text: str, hints: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     """The places of the first and last paragraphs that hold one of the hints, in order."""
+    short, lowered = _ends(text)
+    if any(map("\n".join(lowered).__contains__, hints)):
+        yield from (place for place, said in zip(short, lowered, strict=True) if any(map(said.__contains__, hints)))
+
+
+@lru_cache(maxsize=2)  # of one text several things are asked in turn
+def _ends(text: str) -> tuple[list[tuple[int, int]], list[str]]:
+    """The places of the short ones among the first and last paragraphs, and their words in lower case."""
     places: list[tuple[int, int]] = []
     start = 0
     for _ in range(_FIRST):
@@ -181,15 +190,13 @@ def _paragraphs(text: str, hints: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     least, end = places[-1][1], len(text)
     last: list[tuple[int, int]] = []
     while end > least and len(last) < _LAST:
-        begin = max(text.rfind("\n\n", least, end) + 2, least)
-        if text.rfind("\n\n", least, end) < 0:
+        begin = text.rfind("\n\n", least, end) + 2
+        if begin < 2:
             break
         last.append((begin, end))
         end = begin - 2
     short = [(start, end) for start, end in places + last[::-1] if 0 < end - start <= _MAX_CHARS]
-    lowered = [text[start:end].lower() for start, end in short]
-    if any(map("\n".join(lowered).__contains__, hints)):
-        yield from (place for place, said in zip(short, lowered, strict=True) if any(map(said.__contains__, hints)))
+    return short, [text[start:end].lower() for start, end in short]
 
 
 def _plain(paragraph: str) -> str:

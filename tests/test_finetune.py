@@ -68,6 +68,7 @@ def test_the_twin_predicts_held_out_posts_better_and_its_folder_says_what_it_is(
     assert adapter.find_base(workspace.model, made.card) == tiny_base.resolve()
     assert made.card.template == "llama3"
     assert made.card.max_length == 256
+    assert (made.card.settings["learning_rate"], made.card.settings["epochs"]) == (0.02, 2.0)
     assert {path.name for path in workspace.model.iterdir()} == {*adapter.FILES, "manifest.json"}
     assert "{{ bos_token }}" in (workspace.model / "chat_template.jinja").read_text("utf-8")
     log = list(jsonl.lines(workspace.model / "training_log.jsonl"))

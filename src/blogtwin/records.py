@@ -141,6 +141,7 @@ class AdapterCard(Record):
     best_loss: float  # on the validation answers: nats a token for sft, the method's own loss for the others
     versions: dict[str, str]
     parent: str | None = None  # sha256 of the weights of the adapter that training went on from
+    settings: dict[str, float] = {}  # those of training that are numbers, as they took effect
 
 
 class Artifact(Record):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def _card(job: TrainJob, libraries: Sequence[str], max_length: int, examples: in
         best_loss=round(curve.validations(log)[best], 6),
         versions=versions(libraries),
         parent=job.parent_hash,
+        settings={name: value for name, value in asdict(job.settings).items() if isinstance(value, int | float)},
     )
 
 
@@ -98,6 +100,7 @@ def _readme(card: AdapterCard, log: curve.Log) -> str:
         f"- Loss on held-out answers: {card.best_loss:.3f} {unit}{was}; step {card.best_step} was kept.\n"
         f"{went_on}"
         f"- System prompt: {card.system}\n"
+        f"- Settings: {', '.join(f'{name} {value:g}' for name, value in card.settings.items())}.\n"
         f"- What it was made from, by hash: see twin.json. The course of the training: training_log.jsonl, loss.png.\n\n"
         "Serve it: `blogtwin deploy --model-path` and this folder.\n"
     )

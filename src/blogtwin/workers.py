@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 _CHUNK = 64  # items a call: a chunk takes some 50 ms, beside which the 0.2 ms of handing it over are nothing
 _WINDOW = 4  # chunks under way for each worker: enough that none waits, few enough that memory stays flat
-_FEW = 4 * _CHUNK  # starting workers takes longer than to do so few items here
+_FEW = 4 * _CHUNK  # done here: starting workers takes about as long
 
 
 def count(threads: int | None) -> int:
@@ -41,14 +41,17 @@ def ordered(
     function, items and results are pickled; exceptions come through. With one worker, or few items, no process is started.
     """
     remaining = iter(items)
-    first = list(itertools.islice(remaining, _FEW + 1))
-    if workers == 1 or len(first) <= _FEW:
+    first = list(itertools.islice(remaining, _FEW))
+    chunks = _chunks(remaining)
+    if workers == 1 or len(first) < _FEW:
         yield from map(function, itertools.chain(first, remaining))
         return
-    chunks = _chunks(itertools.chain(first, remaining))
     pool = _pool(workers)
     under_way: deque[tuple[list[Item], Future[list[Result]]]] = deque()
     try:
+        for chunk in itertools.islice(chunks, workers * _WINDOW):
+            under_way.append((chunk, pool.submit(_each, function, chunk)))
+        yield from map(function, first)  # while the workers start
         while True:
             for chunk in itertools.islice(chunks, workers * _WINDOW - len(under_way)):
                 under_way.append((chunk, pool.submit(_each, function, chunk)))

@@ -16,7 +16,7 @@ from blogtwin import workers
 from blogtwin.config import Settings
 from blogtwin.progress import Task
 from blogtwin.records import FileReport, Post
-from blogtwin.sources import exports, git_history
+from blogtwin.sources import git_history
 from blogtwin.sources.base import Document
 from blogtwin.sources.walk import Found, walk
 from blogtwin.stages.earlier import Earlier, Known, index_line
@@ -65,6 +65,8 @@ def of_folder(settings: Settings, earlier: Earlier, task: Task) -> Iterator[Read
 
 def of_export(settings: Settings, task: Task) -> Iterator[Read]:
     """Every post of the export that data.input_dir is."""
+    from blogtwin.sources import exports  # what reads XML and zips costs a folder's readers a tenth of a second
+
     path = settings.data.input_dir
     modified = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
     many = workers.count(settings.machine.threads)

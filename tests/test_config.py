@@ -91,5 +91,5 @@ def test_bad_model_names_are_refused(name: str) -> None:
 
 
 def test_what_the_user_decided_is_told_from_what_the_file_merely_repeats() -> None:
-    path = write(commented_yaml().replace("lora_r: 16", "lora_r: 8"))
+    path = write(commented_yaml().replace("# lora_r: 16", "lora_r: 16"))  # the default, and yet it is left to nobody
     assert load_settings(path, {"training": {"epochs": 3.0}}).given == {("training", "lora_r"), ("training", "epochs")}

@@ -21,6 +21,7 @@ from blogtwin.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     import yaml
 
+CHOSEN = "; chosen by the size of corpus and base unless you give it"
 CONFIG_FILE = Path("pipeline_config.yaml")
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(?::[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
 
@@ -35,9 +36,12 @@ def model_name(name: str) -> str:
     return name if ":" in name else f"{name}:latest"
 
 
-def _setting(default: Any, description: str) -> Any:
-    """A field with the words that the file, the options and the errors use for it."""
-    return field(default=default, metadata={"description": description})
+def _setting(default: Any, description: str, chosen: bool = False) -> Any:
+    """A field with the words that the file, the options and the errors use for it.
+
+    chosen: where nobody gives a value, one is chosen by the size of corpus and base (training/autopilot.py).
+    """
+    return field(default=default, metadata={"description": description, "chosen": chosen})
 
 
 Format = Literal[
@@ -105,14 +109,18 @@ class TrainingSettings:
         1.0,
         "with dpo, the weight of learning the better answer as an example, so that the voice does not fade; 0: none",
     )
-    epochs: Annotated[float, Gt(0)] = _setting(3.0, "how often each example is seen")
-    learning_rate: Annotated[float, Gt(0), Lt(1)] = _setting(2e-4, "the peak step size of AdamW")
-    batch_size: Annotated[int, Ge(1)] = _setting(4, "examples a step")
-    lora_r: Annotated[int, Ge(1)] = _setting(16, "the rank of the adapter")
-    lora_alpha: Annotated[int, Ge(1)] = _setting(32, "the adapter's weight is lora_alpha / lora_r")
-    warm_up: Annotated[float, Ge(0), Lt(1)] = _setting(0.05, "the share of the steps over which the learning rate rises")
+    epochs: Annotated[float, Gt(0)] = _setting(3.0, "how often each example is seen", chosen=True)
+    learning_rate: Annotated[float, Gt(0), Lt(1)] = _setting(2e-4, "the peak step size of AdamW", chosen=True)
+    batch_size: Annotated[int, Ge(1)] = _setting(4, "examples a step", chosen=True)
+    lora_r: Annotated[int, Ge(1)] = _setting(16, "the rank of the adapter", chosen=True)
+    lora_alpha: Annotated[int, Ge(1)] = _setting(32, "the adapter's weight is lora_alpha / lora_r", chosen=True)
+    warm_up: Annotated[float, Ge(0), Lt(1)] = _setting(
+        0.05, "the share of the steps over which the learning rate rises", chosen=True
+    )
     max_length: Annotated[int, Ge(64)] = _setting(1024, "tokens an example may have, prompt and answer together")
-    patience: Annotated[int, Ge(1)] = _setting(3, "validations without improvement before training stops early")
+    patience: Annotated[int, Ge(1)] = _setting(
+        3, "validations without improvement before training stops early", chosen=True
+    )
     system_prompt: str = _setting(
         "You write as the author of this blog, in the author's own voice.",
         "what the twin is told before every conversation, in training and in service",
@@ -229,13 +237,15 @@ def load_settings(config: Path | None = None, overrides: Overrides | None = None
 
 
 def _decided(place: tuple[str, str], settings: Settings, where: str) -> bool:
-    """Whether the user decided this: the file that `init` wrote holds every default, which decides nothing."""
+    """Whether the user decided this: the file that `init` wrote holds most defaults, which decide nothing."""
+    if SECTIONS[place[0]][place[1]].metadata["chosen"]:
+        return True  # there it stands behind a #
     value, default = (getattr(getattr(one, place[0]), place[1]) for one in (settings, Settings()))
     return where.startswith(("--", "BLOGTWIN_")) or value != default
 
 
 def commented_yaml(settings: Settings | None = None) -> str:
-    """pipeline_config.yaml with every key, its value and what it is for."""
+    """pipeline_config.yaml with every key, its value and what it is for; what is left to be chosen stands behind a #."""
     settings = settings or Settings()
     out = [
         "# Blogtwin's settings. Flags and BLOGTWIN_<SECTION>_<KEY> environment variables go before this file.",
@@ -245,7 +255,10 @@ def commented_yaml(settings: Settings | None = None) -> str:
         values = getattr(settings, section)
         out += ["", f"# {(type(values).__doc__ or '').strip()}", f"{section}:"]
         for key, setting in SECTIONS[section].items():
-            out += [f"  # {setting.metadata['description']}", f"  {key}: {_yaml_value(getattr(values, key))}"]
+            value, chosen = getattr(values, key), setting.metadata["chosen"]
+            out.append(f"  # {setting.metadata['description']}{CHOSEN if chosen else ''}")
+            behind = "# " if chosen and value == setting.default else ""
+            out.append(f"  {behind}{key}: {_yaml_value(value)}")
     return "\n".join(out) + "\n"
 
 

@@ -15,6 +15,8 @@ def setting(section: str, key: str, *flags: str) -> Any:
     info = SECTIONS[section][key]
     text: str = info.metadata["description"]
     default = info.default if info.default not in (None, False) else ""
+    if info.metadata["chosen"]:
+        default = "by the size of corpus and base"
     return typer.Option(*flags, help=f"{text[:1].upper()}{text[1:]}.", show_default=str(default) or False)
 
 

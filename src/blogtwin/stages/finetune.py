@@ -69,7 +69,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
             stands_on = _base(training, workspace, learned.train, settings.machine, found.platform, progress)
         job = job_of(training, learned, stands_on, found, settings, workspace, todo)
         if processes.is_main():
-            progress.note(forecast(job, backend, settings).line)
+            progress.note(f"{forecast(job, backend, settings).line}; --dry-run measures it")
         trained = training_run.train(job, backend, progress)
         if processes.is_main():
             adapter_folder.load(workspace.model)  # what was written reads back whole

@@ -14,7 +14,7 @@ from blogtwin.training.estimate import Disk, Estimate, Pace, Work, disk_for, est
 from blogtwin.training.preferences import Pair, Rating
 from blogtwin.training.schedule import MOST_VALIDATION_ROWS, Schedule
 
-_GUESSED = "a guess from how fast this machine multiplies; --dry-run measures it"
+_GUESSED = "a guess from how fast this machine multiplies now"
 
 
 def forecast(job: TrainJob, backend: TrainingBackend, settings: Settings, download: int = 0) -> Estimate:

@@ -6,6 +6,7 @@ main one prints and writes; the others compute. Where there is one process, noth
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 from collections.abc import Iterator
@@ -42,6 +43,11 @@ def is_main() -> bool:
 def on_this_machine() -> int:
     """How many of them share this machine's memory."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if count() > 1 else 1
+
+
+def sharded() -> bool:
+    """Whether the launcher asked for FSDP: each process holds a part of the base, and none the whole."""
+    return count() > 1 and os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def share(batch_size: int) -> int:
@@ -84,7 +90,7 @@ def tells_of_failure() -> bool:
 
 @contextmanager
 def together(cpu: bool) -> Iterator[None]:
-    """Meet the others before the block, and part from them after it. cpu: they train on processors.
+    """Meet the others before the block, and once more after it. cpu: they train on processors.
 
     Raises BlogtwinError when another one has ended in between.
     """
@@ -94,6 +100,8 @@ def together(cpu: bool) -> Iterator[None]:
     import torch.distributed
     from accelerate import PartialState
 
+    if sharded():
+        os.environ["FSDP_STATE_DICT_TYPE"] = "FULL_STATE_DICT"  # the main process writes the adapter, which is small, whole
     try:
         PartialState(cpu=cpu)
         yield
@@ -105,8 +113,7 @@ def together(cpu: bool) -> Iterator[None]:
             f"another of the {count()} processes ended, so this one ends too: {str(fault).strip().splitlines()[0]}",
             "the cause is in what that one wrote; the same command goes on from the last checkpoint",
         ) from fault
-    _meeting.cache_clear()
-    torch.distributed.destroy_process_group()
+    _part_at_the_end()
 
 
 @contextmanager
@@ -163,3 +170,11 @@ def _meeting() -> Any:
     import torch.distributed
 
     return torch.distributed.new_group(backend="gloo", timeout=_A_DOWNLOAD)
+
+
+@cache
+def _part_at_the_end() -> None:
+    """Close the connections when all went well; where it did not, that would wait for those that are gone."""
+    import torch.distributed
+
+    atexit.register(torch.distributed.destroy_process_group)

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from blogtwin import processes
+from blogtwin.errors import UsageError
 from blogtwin.progress import Progress, Task
 from blogtwin.training import curve
 from blogtwin.training.base import Lesson, Speed
@@ -32,7 +33,15 @@ _NEARLY_NOTHING = 2**24  # bytes free
 
 
 def follow(trainer: Any, lesson: Lesson, progress: Progress) -> Speed:
-    """Let the trainer run from the last whole checkpoint, or from the start, until the schedule is over."""
+    """Let the trainer run from the last whole checkpoint, or from the start, until the schedule is over.
+
+    Raises UsageError where FSDP was asked for and would be left out in silence.
+    """
+    if processes.sharded() and not trainer.is_fsdp_enabled:
+        raise UsageError(
+            "FSDP was asked for, and accelerate has it for GPUs alone: here the processor trains",
+            "start the processes with torchrun, or without --use_fsdp: then each holds the whole base",
+        )
     course = _Course(trainer, lesson)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(course)
@@ -123,7 +132,7 @@ class OurWay:
         """Measure, log, and let _Course decide."""
         self.model.eval()
         with torch.no_grad():
-            metrics = self.measured()
+            metrics: dict[str, float] = self.measured()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, cast
 import datasets
 import torch
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
+from trl.models.utils import _ForwardRedirection
 
 from blogtwin import processes
 from blogtwin.progress import Progress
@@ -121,8 +122,9 @@ class _AgainstParent(OurWay):
     def measure_reference(self: Any, progress: Progress) -> None:
         """Write the log-probabilities that the parent gives each answer into the rows."""
         # trl's way to log-probabilities without the whole vocabulary's logits in memory; it is bound to the name of a
-        # library of GPU kernels, but is plain torch.
+        # library of GPU kernels, but is plain torch. Under the wrapper that several processes share, it needs the second line.
         self.use_liger_kernel = True
+        self._forward_redirection = _ForwardRedirection()
         rows = [*self.rows, *self.validation_rows]
         mine = range(processes.rank(), len(rows), processes.count())
         found: dict[int, list[float]] = {}

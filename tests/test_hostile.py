@@ -82,3 +82,26 @@ def test_a_file_of_one_thing_again_and_again_is_read_in_time(room: Path, ending:
         if spent > 1.0:  # 14 s a MB: seven times what bench/fuzz.py allows, because tests run on busy machines
             slow[piece] = round(spent, 1)
     assert not slow
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Words\n\n" + "---\n" * 20_000 + "\nwords -",  # rules that are not the last
+        "This work is licensed under CC.\n\nWords\n\n"
+        + "-" * 200
+        + "x",  # a rule that is none, where rules are looked for
+        "Words " + "a-" * 40_000,
+        "* h\n:PROPERTIES:\n:a:x" + " " * 60_000 + "x\n:END:\n",
+        "* h\n" + "[2020-01-01 " * 6_000,
+        "* " + ":a" * 30_000 + " x",
+        "#+MACRO: a " + "b" * 300 + "\n" + "{{{a}}}" * 9_000,
+    ],
+)
+def test_what_once_took_minutes_is_read_in_time(room: Path, text: str) -> None:
+    for ending in ("md", "org", "rst"):
+        path = room / f"once.{ending}"
+        path.write_text(text)
+        began = time.process_time()
+        read(path)
+        assert time.process_time() - began < 2.0

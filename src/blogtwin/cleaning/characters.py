@@ -27,7 +27,7 @@ _QUOTED = ">."  # stands for a line of a quotation that says something
 _NO_BREAK = re.compile(r"[ \t>]*(?:\Z|\n|[-*+][ \t]|\d{1,9}[.)][ \t]|#{1,6}[ \t]|```|~~~|\|)")
 _RULE = r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})"
 _RULES_FIRST = re.compile(rf"\A(?:\s*^{_RULE}(?:\n|\Z))+", re.MULTILINE)
-_RULES_LAST = re.compile(rf"(?:^{_RULE}\n*)+\Z", re.MULTILINE)
+_RULE_LINE = re.compile(_RULE)
 
 
 def plain(text: str) -> str:
@@ -79,8 +79,10 @@ def joined(pieces: list[str]) -> str:
     text = re.sub(r"\A(?:[ \t]*\n)+", "", "".join(pieces)).rstrip()
     if text[:1] in "-*_ ":
         text = _RULES_FIRST.sub("", text).lstrip("\n")
-    if text[-1:] in "-*_":
-        text = _RULES_LAST.sub("", text).rstrip()
+    end = len(text)  # from behind, a line at a time: a pattern would begin anew at every rule of the text
+    while _RULE_LINE.fullmatch(text, line := text.rfind("\n", 0, end) + 1, end):
+        text = text[:line].rstrip()
+        end = len(text)
     return text
 
 

@@ -104,7 +104,7 @@ def transcript(title: str, text: str) -> str | None:
     introduction: list[str] = [title]
     spoken = other = 0
     for paragraph in paragraphs:
-        match = _TURN.match(paragraph)
+        match = _TURN.match(paragraph) if ":" in paragraph[:40] or "：" in paragraph[:40] else None
         words = paragraph.count(" ") + 1
         if match:
             turns.append(match["who"].strip().casefold())

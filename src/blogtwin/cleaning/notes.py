@@ -119,9 +119,7 @@ _NOTE_HINTS = (
     *("icen", "ommons", "opyright", "©", "(c)", "reserved", "hoto", "mage", "icture", "llustration", "rtwork"),
 )
 _HEADING = re.compile(r"(#{1,6})[ \t][^\n]*")
-_RULES_AROUND = re.compile(
-    r"\A(?:\s*(?:-{3,}|\*{3,}|_{3,}|\* \* \*)[ \t]*\n)+\s*|\n\s*(?:(?:-{3,}|\*{3,}|_{3,}|\* \* \*)\s*)+\Z"
-)
+_RULE = re.compile(r"[ \t]*(?:-{3,}|\*{3,}|_{3,}|\* \* \*)[ \t]*")
 
 
 def guest_author(title: str, text: str) -> str | None:
@@ -150,7 +148,18 @@ def without_notes(text: str) -> tuple[str, dict[str, int]]:
                 before, text = text, _joined(text[:start].rstrip(), text[end:].lstrip("\n"))
                 cuts[kind] = cuts.get(kind, 0) + count_words(before) - count_words(text)
                 break
-    return (_RULES_AROUND.sub("", text).rstrip(), cuts) if cuts else (text, cuts)
+    return (_without_rules(text), cuts) if cuts else (text, cuts)
+
+
+def _without_rules(text: str) -> str:
+    """`text` without the rules that parted the notes from it."""
+    lines = text.split("\n")
+    start, end = 0, len(lines)
+    while start < end and (not lines[start].strip() or _RULE.fullmatch(lines[start])):
+        start += 1
+    while end > start and (not lines[end - 1].strip() or _RULE.fullmatch(lines[end - 1])):
+        end -= 1
+    return "\n".join(lines[start:end]).rstrip()
 
 
 def _joined(before: str, after: str) -> str:

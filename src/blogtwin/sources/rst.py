@@ -31,12 +31,12 @@ _NIKOLA = re.compile(r"\.\.[ \t]+([A-Za-z][\w-]*):(?!:)[ \t]*(.*)")
 MAX_CHARS = 120_000
 _UNDERLINE = re.compile(r"^([=\-~^\"'`#*+.:_])\1*[ \t]*$", re.MULTILINE)
 MAX_HEADINGS = 1_000  # its time grows with their square
+_LIST_IN_LIST = re.compile(r"(?<=[-*+][ \t])[ \t]*+[-*+](?=\s)")
+MAX_LISTS = 2_000  # that begin in the line of another: each takes a parser of its own
 
 
 class RstSource:
     """reStructuredText, through docutils."""
-
-    endings = ("rst",)
 
     def read(self, path: Path) -> Document:
         text, remarks = text_of(path)
@@ -46,6 +46,8 @@ class RstSource:
             )
         if sum(1 for _ in _UNDERLINE.finditer(text)) > 2 * MAX_HEADINGS:
             raise unreadable(path, f"has more than {MAX_HEADINGS:,} headings")
+        if sum(1 for _ in _LIST_IN_LIST.finditer(text)) > MAX_LISTS:
+            raise unreadable(path, f"has more than {MAX_LISTS:,} lists in lists")
         values, body, broken = _values_above(text)
         try:
             tree = _tree(body)

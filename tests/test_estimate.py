@@ -159,3 +159,33 @@ def test_the_command_line_marks_what_is_learned(
     assert told["estimate"]["seconds"] > 0
     assert "learning_rate" not in {one["name"] for one in told["choices"]}
     assert not workspace.model.exists()
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_learning_from_preferences_is_rehearsed_too(method: str, tiny_base: Path, workspace: Workspace) -> None:
+    finetune.run(settings(tiny_base, epochs=0.2), workspace, Silent())
+    pairs = workspace.training_data.with_name("preferences.jsonl")
+    lines = [
+        {"prompt": f"Write about day {day}.", "chosen": f"The tide came up at {day}.", "rejected": f"As an AI, {day}."}
+        for day in range(12)
+    ]
+    pairs.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+    after = replace(workspace, training_data=pairs, model=workspace.model.with_name("better"))
+    training = replace(TrainingSettings(), method=method, from_adapter=workspace.model, max_length=256)
+    found = rehearsal.run(replace(Settings(), training=training), after, Silent())
+    assert found.estimate.basis.startswith("measured")
+    assert {"learning_rate", "batch_size"} <= {one.name for one in found.choices}
+    assert not {"lora_r", "lora_alpha"} & {one.name for one in found.choices}
+    sides = [(one.answer, one.against) for one in found.examples]
+    assert all("The tide came up" in answer or "As an AI" in against for answer, against in sides)
+    assert not after.model.exists()
+
+
+def test_what_was_chosen_makes_no_second_run_of_the_same(tiny_base: Path, workspace: Workspace) -> None:
+    """The plan has the settings that took effect, so nothing looks changed afterwards."""
+    nothing_decided = replace(Settings(), training=replace(TrainingSettings(), base_model=str(tiny_base)))
+    progress = Silent()
+    finetune.run(nothing_decided, workspace, progress)
+    assert finetune.plan(nothing_decided, workspace).stale() is None
+    assert progress.notes[0].startswith("chosen for this corpus, base and machine")
+    assert any(note.startswith("about ") and "of disk" in note for note in progress.notes)

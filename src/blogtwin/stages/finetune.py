@@ -8,13 +8,14 @@ settings starts over. Several processes may run it together (see processes.py): 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from blogtwin import adapter_folder, atomic, processes
 from blogtwin.config import MachineSettings, Settings, TrainingSettings
-from blogtwin.errors import UsageError
+from blogtwin.errors import ModelError, UsageError
 from blogtwin.export.vocabulary import check_vocabulary
 from blogtwin.manifest import Plan, hash_file, hash_settings
 from blogtwin.progress import Progress
@@ -68,8 +69,9 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
         with processes.in_turn():  # the first one downloads, or makes the starter, and the others find it
             stands_on = _base(training, workspace, learned.train, settings.machine, found.platform, progress)
         job = job_of(training, learned, stands_on, found, settings, workspace, todo)
-        if processes.is_main():
-            progress.note(f"{forecast(job, backend, settings).line}; --dry-run measures it")
+        if processes.count() == 1:
+            with suppress(ModelError):  # a device that does not compute is named where it is needed
+                progress.note(f"{forecast(job, backend, settings).line}; --dry-run measures it")
         trained = training_run.train(job, backend, progress)
         if processes.is_main():
             adapter_folder.load(workspace.model)  # what was written reads back whole

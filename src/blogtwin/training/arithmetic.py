@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from blogtwin.errors import ModelError
 from blogtwin.training import sizes
 from blogtwin.training.base import TrainingBackend, TrainJob
 from blogtwin.training.estimate import Pace
@@ -28,10 +29,20 @@ _START = 15.0  # seconds to load them, on a machine that does other things too
 
 
 def pace(job: TrainJob, backend: TrainingBackend) -> Pace:
-    """Nothing of the base is read, so it may be one that is not here yet."""
+    """Nothing of the base is read, so it may be one that is not here yet. Raises ModelError when the device does not answer."""
     parameters, precision = job.base.parameters, Precision.choose(job.base.parameters, job.hardware)
     with limited(job.threads or (None if precision.frugal else 1)):
-        speed = _speed(_product(backend.name, job, precision.bf16))
+        try:
+            speed = _speed(_product(backend.name, job, precision.bf16))
+        except (
+            RuntimeError,
+            AssertionError,
+            ImportError,
+        ) as fault:  # AssertionError: a torch that was not built for it
+            raise ModelError(
+                f"{job.hardware.device} does not compute: {(str(fault).strip() or repr(fault)).splitlines()[0]}",
+                "see what is amiss with: blogtwin doctor",
+            ) from fault
     operations = (_TWICE if precision.frugal else _OPERATIONS) * parameters
     needed = backend.memory(job).needed or _LIBRARIES + 40 * parameters  # measured: 1.26 GB with 3.5 million
     return Pace(_START, operations / (_REACHED * speed), needed)

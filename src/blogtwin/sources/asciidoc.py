@@ -27,8 +27,6 @@ MAX_CHARS = 500_000
 class AsciidocSource:
     """AsciiDoc, line by line."""
 
-    endings = ("adoc", "asciidoc")
-
     def read(self, path: Path) -> Document:
         text, remarks = text_of(path)
         if len(text) > MAX_CHARS:

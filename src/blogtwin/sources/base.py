@@ -1,7 +1,7 @@
 """What every kind of file becomes, and what reads it.
 
 In: the path of one file. Out: a Document, which the ingest stage makes into a Post. A source knows its format and
-nothing of the folder the file stands in. Adding a format: write a Source, add it to REGISTRY in folder.py.
+nothing of the folder the file stands in. Adding a format: write a Source, add it to the table in folder.py.
 """
 
 from __future__ import annotations
@@ -43,10 +43,6 @@ class Document:
 
 class Source(Protocol):
     """One format."""
-
-    @property
-    def endings(self) -> tuple[str, ...]:
-        """File name endings without the dot, in lower case."""
 
     def read(self, path: Path) -> Document:
         """The file's content. Raises UnreadableFile with the reason; anything else is a bug."""

@@ -37,8 +37,6 @@ _MAX_DEPTH = 6
 class DjotSource:
     """Djot, as the Markdown it grew from."""
 
-    endings = ("dj",)
-
     def read(self, path: Path) -> Document:
         text, remarks = text_of(path)
         front = front_matter.split(text)

@@ -32,8 +32,6 @@ Block = tuple[str, str]  # kind (text, heading N, list, code, quote, table), Mar
 class DocxSource:
     """Word documents, through python-docx."""
 
-    endings = ("docx",)
-
     def read(self, path: Path) -> Document:
         docx_package.check(path)
         import docx

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from blogtwin.sources.asciidoc import AsciidocSource
-from blogtwin.sources.base import Source
-from blogtwin.sources.djot import DjotSource
-from blogtwin.sources.docx import DocxSource
-from blogtwin.sources.html import HtmlSource
-from blogtwin.sources.markdown import MarkdownSource
-from blogtwin.sources.notebook import NotebookSource
-from blogtwin.sources.org import OrgSource
-from blogtwin.sources.rst import RstSource
-from blogtwin.sources.text import TextSource
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib import import_module
 
-_SOURCES: tuple[Source, ...] = (
-    MarkdownSource(),
-    TextSource(),
-    DocxSource(),
-    HtmlSource(),
-    RstSource(),
-    OrgSource(),
-    NotebookSource(),
-    AsciidocSource(),
-    DjotSource(),
-)
-REGISTRY: dict[str, Source] = {ending: source for source in _SOURCES for ending in source.endings}
+from blogtwin.sources.base import Source
+
+_READERS = {  # the module beside this one, its class, and what it reads
+    ("markdown", "MarkdownSource"): ("md", "markdown", "mdx", "rmd"),
+    ("text", "TextSource"): ("txt",),
+    ("docx", "DocxSource"): ("docx",),
+    ("html", "HtmlSource"): ("html", "htm"),
+    ("rst", "RstSource"): ("rst",),
+    ("org", "OrgSource"): ("org",),
+    ("notebook", "NotebookSource"): ("ipynb",),
+    ("asciidoc", "AsciidocSource"): ("adoc", "asciidoc"),
+    ("djot", "DjotSource"): ("dj",),
+}
+_BY_ENDING = {ending: reader for reader, endings in _READERS.items() for ending in endings}
+
+
+class _Registry(Mapping[str, Source]):
+    """A reader is loaded with the first file that needs it: most blogs have one format."""
+
+    def __getitem__(self, ending: str) -> Source:
+        return _source(*_BY_ENDING[ending])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_BY_ENDING)
+
+    def __len__(self) -> int:
+        return len(_BY_ENDING)
+
+
+REGISTRY: Mapping[str, Source] = _Registry()
+
+
+@lru_cache
+def _source(module: str, name: str) -> Source:
+    source: Source = getattr(import_module(f"blogtwin.sources.{module}"), name)()
+    return source

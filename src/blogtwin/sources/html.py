@@ -32,8 +32,6 @@ _MARK = re.compile("\ue0f0(\\d{1,9})\ue0f1")
 class HtmlSource:
     """Web pages, and what site generators make them of."""
 
-    endings = ("html", "htm")
-
     def read(self, path: Path) -> Document:
         text, remarks = _text(path)
         front = front_matter.split(text)

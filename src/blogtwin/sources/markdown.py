@@ -23,8 +23,6 @@ _SETUP = re.compile(
 class MarkdownSource:
     """Markdown of any generator."""
 
-    endings = ("md", "markdown", "mdx", "rmd")
-
     def read(self, path: Path) -> Document:
         text, remarks = text_of(path)
         front = front_matter.split(text)

@@ -27,8 +27,6 @@ _MAGIC_LANGUAGES = {"bash", "sh", "html", "javascript", "js", "latex", "perl", "
 class NotebookSource:
     """Notebooks, through nbformat, which brings old versions up to date."""
 
-    endings = ("ipynb",)
-
     def read(self, path: Path) -> Document:
         notebook = _notebook(path, file_bytes(path, MAX_BYTES))
         said: Mapping[str, object] = notebook.metadata

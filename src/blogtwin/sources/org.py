@@ -38,8 +38,6 @@ MAX_CHARS = 500_000  # marks without words cost four seconds a million
 class OrgSource:
     """Org, with orgparse for its structure."""
 
-    endings = ("org",)
-
     def read(self, path: Path) -> Document:
         text, remarks = text_of(path)
         if len(text) > MAX_CHARS:

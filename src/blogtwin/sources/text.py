@@ -12,8 +12,6 @@ from blogtwin.sources.compose import composed, text_of
 class TextSource:
     """Plain text; its first line is the title when it stands alone and is short."""
 
-    endings = ("txt",)
-
     def read(self, path: Path) -> Document:
         text, remarks = text_of(path)
         front = front_matter.split(text)

@@ -30,6 +30,7 @@ _OWN_NAMES = {
     "nld": "nl", "dut": "nl", "swe": "sv", "pol": "pl", "jp": "ja", "cn": "zh",
 }  # fmt: skip
 _ENOUGH = 200  # letters of prose: beyond these the answer no longer changes, and the time grows
+_MORE = 800  # a post that begins with names and titles is plain English further on
 _TOO_FEW = 40
 # Words of English that none of the languages above has too, or seldom.
 _ENGLISH = frozenset(
@@ -60,7 +61,7 @@ def from_path(relative: PurePath) -> str | None:
 
 def detect(text: str) -> str | None:
     """The language of cleaned Markdown, as an ISO 639-1 code; None where there is too little prose to tell."""
-    prose = _prose(text)
+    prose = _prose(text, _ENOUGH)
     # A word of Chinese or Japanese is one or two characters, so that far fewer say as much.
     letters = (
         sum(map(str.isalpha, prose))
@@ -73,7 +74,7 @@ def detect(text: str) -> str | None:
         # The detector counts words, of which the Latin names in a Japanese sentence are most.
         if len(mark.findall(prose)) > max(8, letters * 0.05):
             return tongue
-    if _is_english(prose):
+    if _is_english(prose) or _is_english(_prose(text, _MORE)):
         return "en"
     found = _detector().detect_language_of(prose)
     if found is None:
@@ -88,8 +89,8 @@ def _is_english(prose: str) -> bool:
     return said >= 5 and said * 9 >= len(words) * 2
 
 
-def _prose(text: str) -> str:
-    """The first lines that are neither code nor tables, up to _ENOUGH characters."""
+def _prose(text: str, enough: int) -> str:
+    """The first lines that are neither code nor tables, up to so many characters."""
     out: list[str] = []
     length, fence = 0, ""
     for line in text[:20_000].split("\n"):
@@ -99,11 +100,11 @@ def _prose(text: str) -> str:
         elif stripped.startswith(("```", "~~~")):
             fence = stripped[:3]
         elif stripped and not line.startswith(("    ", "\t", "|")):
-            out.append(_NOT_PROSE.sub(" ", stripped[: 4 * _ENOUGH]))
+            out.append(_NOT_PROSE.sub(" ", stripped[: 4 * enough]))
             length += len(out[-1])
-            if length >= _ENOUGH:
+            if length >= enough:
                 break
-    return " ".join(" ".join(out)[: 2 * _ENOUGH].split())[:_ENOUGH]
+    return " ".join(" ".join(out)[: 2 * enough].split())[:enough]
 
 
 @lru_cache(maxsize=1)

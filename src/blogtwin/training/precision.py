@@ -27,12 +27,13 @@ class Precision:
         large = parameters >= _LARGE
         return cls(bf16=large and hardware.bf16, frugal=large)
 
-    def memory_needed(self, parameters: int, method: Method = "sft") -> int:
+    def memory_needed(self, parameters: int, method: Method = "sft", shards: int = 1) -> int:
         """Bytes that training takes at its peak: about 1.7 times the weights (measured: 4.2 GB for 1.24 billion in bfloat16).
 
         The weights once, and 0.7 of them for a row's activations, the adapter and its optimizer. dpo computes two rows at
         once, either answer of a pair, so for it that second part counts twice (reckoned, not measured); what it measures
-        the answers against is taken before the first step and is a few bytes a row.
+        the answers against is taken before the first step and is a few bytes a row. shards: the parts that the weights are
+        shared out in.
         """
         rows = 2 if method == "dpo" else 1
-        return round((1.0 + 0.7 * rows) * parameters * (2 if self.bf16 else 4))
+        return round((1.0 / shards + 0.7 * rows) * parameters * (2 if self.bf16 else 4))

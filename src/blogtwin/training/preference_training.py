@@ -126,11 +126,12 @@ class _AgainstParent(OurWay):
         self.use_liger_kernel = True
         self._forward_redirection = _ForwardRedirection()
         rows = [*self.rows, *self.validation_rows]
+        there = next(self.model.parameters()).device  # with FSDP it has not been shared out to the GPUs yet
         mine = range(processes.rank(), len(rows), processes.count())
         found: dict[int, list[float]] = {}
         with progress.task("Measuring the twin so far", len(mine), "answers") as task, self.accelerator.autocast():
             for number in mine:
-                inputs = self._prepare_inputs(self.data_collator([rows[number]]))
+                inputs = {name: value.to(there) for name, value in self.data_collator([rows[number]]).items()}
                 found[number] = [values.item() for values in self.compute_ref_log_probs(self.model, inputs)]
                 task.advance()
         for part in processes.gathered(found):

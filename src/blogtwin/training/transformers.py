@@ -44,7 +44,8 @@ class Transformers:
         """Of the device's, for all the processes that share it; a small base fits everywhere."""
         device = _device(job)
         precision = device.precision(job.base.parameters, job.hardware)
-        needed = precision.memory_needed(job.base.parameters, job.settings.method) if precision.frugal else 0
+        shards = processes.count() if processes.sharded() else 1
+        needed = precision.memory_needed(job.base.parameters, job.settings.method, shards) if precision.frugal else 0
         return Memory(needed * (processes.on_this_machine() if device.name == "cpu" else 1), device.memory)
 
     def train(self, lesson: Lesson, progress: Progress) -> Speed:

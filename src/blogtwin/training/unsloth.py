@@ -114,10 +114,10 @@ def _model_of(job: TrainJob, library: Any) -> Any:
             local_files_only=True,
         )
         if job.parent:
-            return library.patch_peft_model(
-                PeftModel.from_pretrained(model, str(job.parent), is_trainable=True),
-                use_gradient_checkpointing=checkpointing,
-            )
+            further = PeftModel.from_pretrained(model, str(job.parent), is_trainable=True)
+            # As in lora.py: where it is saved, PEFT looks for the base's configuration there, and not on the hub.
+            further.peft_config["default"].base_model_name_or_path = str(job.base.folder)
+            return library.patch_peft_model(further, use_gradient_checkpointing=checkpointing)
         return library.get_peft_model(
             model,
             r=job.settings.lora_r,

@@ -21,7 +21,7 @@ import atheris
 with atheris.instrument_imports(include=["blogtwin", "docutils", "orgparse", "nbformat", "yaml", "feedparser"]):
     from blogtwin.config import load_settings
     from blogtwin.errors import BlogtwinError
-    from blogtwin.sources import exports
+    from blogtwin.sources.exports.choose import export_for
     from blogtwin.sources.folder import REGISTRY
     from blogtwin.stages.reading import Reader, document_of
 
@@ -52,7 +52,7 @@ def one_input(data: bytes) -> None:
 
 def _export(path: Path) -> None:
     try:
-        for name, read in exports.export_for(path).read(path):
+        for name, read in export_for(path).read(path):
             READER.post(name, read, MOMENT)
     except BlogtwinError:
         pass

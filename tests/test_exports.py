@@ -13,7 +13,7 @@ import pytest
 
 from blogtwin.errors import InputError, UnreadableFile
 from blogtwin.sources.base import Document
-from blogtwin.sources.exports import export_for
+from blogtwin.sources.exports.choose import export_for
 
 WXR = """<?xml version="1.0" encoding="UTF-8" ?>
 <!-- generator="WordPress/6.4" created="2024-01-01 10:00" -->

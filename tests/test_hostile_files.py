@@ -13,7 +13,7 @@ import pytest
 
 from blogtwin.errors import InputError, UnreadableFile
 from blogtwin.sources import archive
-from blogtwin.sources.exports import export_for
+from blogtwin.sources.exports.choose import export_for
 from test_exports import WXR, ghost, item, posts, written, zipped
 
 

@@ -65,13 +65,15 @@ def of_folder(settings: Settings, earlier: Earlier, task: Task) -> Iterator[Read
 
 def of_export(settings: Settings, task: Task) -> Iterator[Read]:
     """Every post of the export that data.input_dir is."""
-    from blogtwin.sources import exports  # what reads XML and zips costs a folder's readers a tenth of a second
+    from blogtwin.sources.exports.choose import (
+        export_for,  # what reads XML and zips costs a folder's readers a tenth of a second
+    )
 
     path = settings.data.input_dir
     modified = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
     many = workers.count(settings.machine.threads)
     read = partial(read_entry, Reader.of(settings), modified)
-    entries = exports.export_for(path).read(path)
+    entries = export_for(path).read(path)
     readings = workers.ordered(read, entries, many, lambda entry: _crashed(entry[0]))
     for reading in readings:
         yield Read(_line(reading.post), "", reading.report)

@@ -13,8 +13,9 @@ from pathlib import Path
 from blogtwin.config import Settings
 from blogtwin.errors import InputError
 from blogtwin.records import FileReport, Post
-from blogtwin.sources import encoding, exports
+from blogtwin.sources import encoding
 from blogtwin.sources.base import Document
+from blogtwin.sources.exports.choose import export_for
 from blogtwin.sources.folder import REGISTRY
 from blogtwin.stages.reading import Reader, document_of
 
@@ -56,7 +57,7 @@ def preview(settings: Settings, wanted: Path) -> Preview:
 def _in_export(settings: Settings, wanted: str) -> Preview:
     path = settings.data.input_dir
     names = []
-    for name, read in exports.export_for(path).read(path):
+    for name, read in export_for(path).read(path):
         if name == wanted:
             modified = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
             document = read()

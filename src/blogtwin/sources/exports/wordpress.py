@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from blogtwin.markup.pairs import element, replaced
-from blogtwin.sources import xml_stream
 from blogtwin.sources.base import Document
-from blogtwin.sources.entries import Entry, Names, reader
-from blogtwin.sources.xml_stream import Element, local, text
+from blogtwin.sources.exports import xml_stream
+from blogtwin.sources.exports.entries import Entry, Names, reader
+from blogtwin.sources.exports.xml_stream import Element, local, text
 
 _CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"
 _NO_POSTS = ("trash", "auto-draft", "inherit")

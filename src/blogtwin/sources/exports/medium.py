@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from blogtwin.markup.html_parse import Node, parsed, text_of
-from blogtwin.sources import archive, xml_stream
+from blogtwin.sources import archive
 from blogtwin.sources.base import MAX_TEXT_BYTES, Document
-from blogtwin.sources.entries import Entry, Names, reader
-from blogtwin.sources.substack import MAX_BYTES, zip_names
+from blogtwin.sources.exports import xml_stream
+from blogtwin.sources.exports.entries import Entry, Names, reader
+from blogtwin.sources.exports.substack import MAX_BYTES, zip_names
 
 _RESPONSE = "seems to be a response to somebody else's story: its title is its first words"
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from blogtwin.sources import xml_stream
 from blogtwin.sources.base import Document
-from blogtwin.sources.entries import Names, reader
-from blogtwin.sources.feed import entry_of_atom, slug_of
-from blogtwin.sources.xml_stream import Element, local, text
+from blogtwin.sources.exports import xml_stream
+from blogtwin.sources.exports.entries import Names, reader
+from blogtwin.sources.exports.feed import entry_of_atom, slug_of
+from blogtwin.sources.exports.xml_stream import Element, local, text
 
 _KIND = "http://schemas.google.com/g/2005#kind"
 _POST = "http://schemas.google.com/blogger/2008/kind#post"

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from blogtwin.sources import encoding, ghost_documents, xml_stream
+from blogtwin.sources import encoding
 from blogtwin.sources.base import Document, file_bytes, one_line, unreadable
-from blogtwin.sources.entries import Entry, Names, reader
+from blogtwin.sources.exports import ghost_documents, xml_stream
+from blogtwin.sources.exports.entries import Entry, Names, reader
 
 _MAX_BYTES = 256 * 2**20
 Object = dict[str, Any]

@@ -11,9 +11,10 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from blogtwin.sources import archive, xml_stream
+from blogtwin.sources import archive
 from blogtwin.sources.base import MAX_TEXT_BYTES, Document, one_line, unreadable
-from blogtwin.sources.entries import Entry, Names, reader
+from blogtwin.sources.exports import xml_stream
+from blogtwin.sources.exports.entries import Entry, Names, reader
 
 MAX_BYTES = 2 * 2**30
 _MAX_LIST_BYTES = 64 * 2**20

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 from blogtwin.errors import InputError
-from blogtwin.sources import xml_stream
 from blogtwin.sources.base import Document
-from blogtwin.sources.blogger import BloggerExport
-from blogtwin.sources.feed import FeedExport, JsonFeedExport
-from blogtwin.sources.ghost import GhostExport
-from blogtwin.sources.medium import MediumExport
-from blogtwin.sources.substack import SubstackExport
-from blogtwin.sources.wordpress import WordPressExport
+from blogtwin.sources.exports import xml_stream
+from blogtwin.sources.exports.blogger import BloggerExport
+from blogtwin.sources.exports.feed import FeedExport, JsonFeedExport
+from blogtwin.sources.exports.ghost import GhostExport
+from blogtwin.sources.exports.medium import MediumExport
+from blogtwin.sources.exports.substack import SubstackExport
+from blogtwin.sources.exports.wordpress import WordPressExport
 
 
 class Export(Protocol):

@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from blogtwin.sources import xml_stream
 from blogtwin.sources.base import Document
-from blogtwin.sources.entries import Entry, Names, reader
-from blogtwin.sources.ghost import json_of, listed, said
-from blogtwin.sources.xml_stream import Element, local, text
+from blogtwin.sources.exports import xml_stream
+from blogtwin.sources.exports.entries import Entry, Names, reader
+from blogtwin.sources.exports.ghost import json_of, listed, said
+from blogtwin.sources.exports.xml_stream import Element, local, text
 
 _ROOT = re.compile(rb"<(?:\w+:)?(?:rss|feed|RDF)\b")
 _CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"

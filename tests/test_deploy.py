@@ -17,7 +17,7 @@ import pytest
 from blogtwin import workspace as places
 from blogtwin.chat_template import LLAMA3, TEMPLATES
 from blogtwin.config import Settings, load_settings
-from blogtwin.errors import InputError, ModelError, OutputError, ProofFailed, RuntimeUnavailable
+from blogtwin.errors import ModelError, OutputError, ProofFailed, RuntimeUnavailable
 from blogtwin.evaluation.parity import first_difference
 from blogtwin.progress import Silent
 from blogtwin.records import Message, Sampling

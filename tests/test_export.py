@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 import tiny_models
 from blogtwin.architectures import DEPLOYABLE
 from blogtwin.chat_template import CHATML, LLAMA3
-from blogtwin.errors import InputError, ModelError, OutputError
+from blogtwin.errors import ModelError, OutputError
 from blogtwin.export import gguf as export_gguf
 from blogtwin.export.checkpoint import write_float16
 from blogtwin.export.gguf import write_gguf

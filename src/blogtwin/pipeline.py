@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from blogtwin import processes
 from blogtwin.config import Settings
 from blogtwin.errors import UsageError
 from blogtwin.manifest import NEVER_RUN, Plan
@@ -79,6 +80,7 @@ def run(
     settings: Settings, workspace: Workspace, progress: Progress, until: str | None = None, force: bool = False
 ) -> Iterator[Outcome]:
     """Go through the stages; yields each one's outcome as it ends."""
+    processes.check_alone("the pipeline")
     chosen = stages(settings, until)
     for number, (name, stage) in enumerate(chosen.items(), start=1):
         plan = stage.plan(settings, workspace)

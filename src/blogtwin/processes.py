@@ -60,6 +60,15 @@ def share(batch_size: int) -> int:
     return batch_size // count()
 
 
+def check_alone(what: str) -> None:
+    """Raises UsageError when several processes were started for what only one can do."""
+    if count() > 1:
+        raise UsageError(
+            f"{what} is work for one process, and {count()} were started",
+            "start it as a plain command; finetune alone shares its work out",
+        )
+
+
 @contextmanager
 def hushed() -> Iterator[None]:
     """Print nothing while the block runs, but on the main process."""
@@ -101,7 +110,9 @@ def together(cpu: bool) -> Iterator[None]:
     from accelerate import PartialState
 
     if sharded():
-        os.environ["FSDP_STATE_DICT_TYPE"] = "FULL_STATE_DICT"  # the main process writes the adapter, which is small, whole
+        os.environ["FSDP_STATE_DICT_TYPE"] = (
+            "FULL_STATE_DICT"  # the main process writes the adapter, which is small, whole
+        )
     try:
         PartialState(cpu=cpu)
         yield

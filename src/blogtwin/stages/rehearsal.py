@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from blogtwin import adapter_folder, hub
+from blogtwin import adapter_folder, hub, processes
 from blogtwin.chat_template import CHATML
 from blogtwin.config import Settings, TrainingSettings
 from blogtwin.errors import ModelError
@@ -63,6 +63,7 @@ class Rehearsal:
 
 def run(settings: Settings, workspace: Workspace, progress: Progress) -> Rehearsal:
     """Take a few real steps where the base is here, else guess. Raises what `finetune` would raise before its first step."""
+    processes.check_alone("a dry run")
     planned = effective(settings, workspace.training_data)
     todo = finetune.plan(settings, workspace)
     learned = material.read(planned.training.method, *todo.inputs[:2])

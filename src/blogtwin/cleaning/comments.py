@@ -12,7 +12,18 @@ from dataclasses import dataclass
 
 from blogtwin.words import count_words
 
-_TITLE_WORDS = ("omment", "espon", "epl", "eedback", "eaction", "eakti", "ntwort", "houghts on", "omentario", "コメント")
+_TITLE_WORDS = (
+    "omment",
+    "espon",
+    "epl",
+    "eedback",
+    "eaction",
+    "eakti",
+    "ntwort",
+    "houghts on",
+    "omentario",
+    "コメント",
+)
 _TITLE_WORD = re.compile("|".join(_TITLE_WORDS))
 _TITLE = re.compile(
     r"(?P<level>#{1,6}[ \t]+)?[*_]{0,3}(?:"

@@ -113,9 +113,7 @@ def _train_tokenizer(texts: Sequence[str], folder: Path) -> Any:
     return tokenizer
 
 
-def _train_model(
-    tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, steps: int, progress: Progress
-) -> None:
+def _train_model(tokenizer: Any, texts: Sequence[str], folder: Path, seed: int, steps: int, progress: Progress) -> None:
     """Next-token training on random windows of the plain texts, end to end."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM

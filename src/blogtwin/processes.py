@@ -109,6 +109,8 @@ def together(cpu: bool) -> Iterator[None]:
     import torch.distributed
     from accelerate import PartialState
 
+    if cpu:
+        os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"  # else "cpu:0", where torch finds no optimizer's state again
     if sharded():
         os.environ["FSDP_STATE_DICT_TYPE"] = (
             "FULL_STATE_DICT"  # the main process writes the adapter, which is small, whole

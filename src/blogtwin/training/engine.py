@@ -14,9 +14,11 @@ class Engine:
     """load: a job → the PeftModel at step 0; it raises ModelError when base or adapter do not load.
 
     device: training arguments that say where and in which numbers it computes. sft_loss: trl's name of the loss that keeps
-    the logits of a whole sequence out of memory here.
+    the logits of a whole sequence out of memory here. lean: with sft, loss and adapters are computed by answer_loss.py and
+    lora_product.py instead, which take fewer passes over memory than trl's and PEFT's.
     """
 
     load: Callable[[TrainJob], Any]
     device: Mapping[str, Any]
     sft_loss: str
+    lean: bool = False

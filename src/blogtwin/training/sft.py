@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import datasets
+import transformers
 from trl import SFTConfig, SFTTrainer
 
 from blogtwin.progress import Progress
+from blogtwin.training import answer_loss, lora_product
 from blogtwin.training.base import Lesson, Speed
 from blogtwin.training.course import OurWay, configured, follow, quiet
 from blogtwin.training.engine import Engine
@@ -24,10 +26,15 @@ from blogtwin.training.rows import IGNORED, Row
 def train(lesson: Lesson, engine: Engine, progress: Progress) -> Speed:
     """As TrainingBackend.train says, by this engine."""
     quiet()
+    model, own = engine.load(lesson.job), dict[str, Any]()
+    if engine.lean:
+        answer_loss.install(model.get_base_model())
+        lora_product.install(model)
+        own["gradient_checkpointing_kwargs"] = {"use_reentrant": False, "context_fn": lora_product.worth_keeping()}
     trainer = _Trainer(
-        model=engine.load(lesson.job),
+        model=model,
         args=configured(
-            SFTConfig, lesson, engine, loss_type=engine.sft_loss, dataset_kwargs={"skip_prepare_dataset": True}
+            SFTConfig, lesson, engine, loss_type=engine.sft_loss, dataset_kwargs={"skip_prepare_dataset": True}, **own
         ),
         train_dataset=datasets.Dataset.from_list(
             [{"input_ids": row.tokens, "labels": row.labels} for row in cast(Sequence[Row], lesson.train)]
@@ -35,6 +42,7 @@ def train(lesson: Lesson, engine: Engine, progress: Progress) -> Speed:
         processing_class=lesson.tokenizer,
     )
     trainer.validation_rows = cast(Sequence[Row], lesson.validation)
+    trainer.lean = engine.lean
     return follow(trainer, lesson, progress)
 
 
@@ -42,6 +50,18 @@ class _Trainer(OurWay, SFTTrainer):  # type: ignore[misc]  # trl ships no types
     """trl's trainer with a validation loss that weighs every token alike."""
 
     validation_rows: Sequence[Row]
+    lean: bool
+
+    def compute_loss(
+        self: Any, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """transformers' loss; trl's goes over all logits again for entropy and accuracy, which nobody looks at."""
+        if not self.lean:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        tokens = self.accelerator.gather_for_metrics(inputs["attention_mask"].sum())
+        self._total_train_tokens += int(tokens.sum())
+        self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+        return transformers.Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
     def measured(self) -> dict[str, float]:
         """Mean cross-entropy of the validation answers, nats a token."""

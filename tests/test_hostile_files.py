@@ -59,6 +59,9 @@ def members_with(flag: str) -> bytes:
     if flag == "password":
         place = data.index(b"PK\x01\x02")
         data = data[: place + 8] + b"\x01\x00" + data[place + 10 :]
+    if flag == "name":  # said to be UTF-8, and is not
+        place = data.index(b"PK\x01\x02")
+        data = data[: place + 9] + b"\x08" + data[place + 10 :].replace(b"posts.csv", b"posts\xd4csv", 1)
     if flag == "count":
         data = data[:-10] + struct.pack("<I", 2**31) + data[-6:]
     return data
@@ -69,6 +72,7 @@ def members_with(flag: str) -> bytes:
     [
         ("link", "link to another file"), ("bomb", "from next to nothing"), ("../x", "leads out"), ("/etc/x", "leads out"),
         ("..\\x", "leads out"), ("C:\\x", "leads out"), ("password", "has a password"), ("count", "too many"),
+        ("name", "codec can't decode"),
     ],
 )  # fmt: skip
 def test_a_hostile_zip_is_refused_before_it_is_unpacked(tmp_path: Path, flag: str, reason: str) -> None:

@@ -6,6 +6,7 @@ written to disk, so that a name cannot lead out of a folder; a member with such 
 
 from __future__ import annotations
 
+import lzma
 import stat
 import struct
 import zipfile
@@ -20,6 +21,11 @@ MAX_MEMBERS = 100_000
 _MAX_DIRECTORY_BYTES = 16 * 2**20  # the list of members, which is read whole: some 150,000 of them
 _MAX_RATIO = 200  # text packs 3 to 30 times; only made-up repetition reaches a thousand
 _SMALL = 2**20  # below this no ratio can hurt
+# What reading a member raises where a byte of it is wrong.
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, struct.error, ValueError,
+    OverflowError,
+)  # fmt: skip
 _END = b"PK\x05\x06"
 _END_64 = b"PK\x06\x07"
 
@@ -34,7 +40,11 @@ def opened(path: Path, what: str, hint: str, max_bytes: int) -> Iterator[zipfile
         file_bytes(path, 0)  # says why: a dangling link, a pipe
     try:
         _check_directory(path)
-        with zipfile.ZipFile(path) as package:
+        try:
+            package = zipfile.ZipFile(path)
+        except (ValueError, OverflowError) as fault:  # a name that is no UTF-8, an offset that is none
+            raise zipfile.BadZipFile(str(fault)) from fault
+        with package:
             _check_members(path, package.infolist(), max_bytes)
             yield package
     except OSError as refusal:
@@ -48,7 +58,7 @@ def read(path: Path, package: zipfile.ZipFile, name: str, limit: int) -> bytes:
     try:
         with package.open(name) as member:
             data = member.read(limit + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as fault:
+    except _DAMAGED as fault:
         raise unreadable(path, f"{name!r} in it is damaged: {str(fault).lower()}") from fault
     if len(data) > limit:
         raise unreadable(path, f"{name!r} in it has more than {limit / 2**20:,.0f} MB")

@@ -12,7 +12,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import pyromark
 
 Kind = Literal["paragraph", "heading", "quote", "list", "item", "code", "html", "table", "footnote", "rule"]
 Span = tuple[int, int]
@@ -105,11 +109,19 @@ class Ranges:
         return at >= 0 and position < self.spans[at][1]
 
 
+@cache
+def grammar() -> pyromark.Options:
+    """What is known beside CommonMark; putting flags together takes as long as reading a paragraph."""
+    from pyromark import Options
+
+    return Options.ENABLE_TABLES | Options.ENABLE_FOOTNOTES | Options.ENABLE_MATH
+
+
 def parse(text: str) -> Parsed:
     """What stands where in `text`; line ends are newlines."""
     import pyromark
 
-    options = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_FOOTNOTES | pyromark.Options.ENABLE_MATH
+    options = grammar()
     shadow = text if text.isascii() else text.encode("ascii", "blogtwin.letters").decode("ascii")
     found = Parsed(text)
     slip = _slip if "][" in text else None  # asking costs a call for every bracket

@@ -155,6 +155,8 @@ class Artifact(Record):
     sampling: Sampling
     context_length: int  # tokens
     threads: int | None = None  # of the processor, for an answer; None: as the runtime sees fit
+    lora: str | None = None  # an absolute path: the adapter's GGUF, where `gguf` is the base's; None: they are merged
+    lora_sha256: str | None = None
 
     def parameters(self) -> dict[str, float | int]:
         """What Ollama is told when the model is made, by its own names."""

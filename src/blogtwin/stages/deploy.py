@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -19,20 +18,16 @@ from blogtwin.adapter_folder import read_card
 from blogtwin.chat_template import TEMPLATES, ChatTemplate
 from blogtwin.config import DeploymentSettings, Settings
 from blogtwin.errors import ModelError, ProofFailed, RuntimeUnavailable
-from blogtwin.export.checkpoint import read_json
-from blogtwin.export.gguf import write_gguf
-from blogtwin.export.merge import merge
-from blogtwin.export.modelfile import modelfile
-from blogtwin.manifest import Plan, hash_file
+from blogtwin.manifest import Plan
 from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard, Artifact, Deployment, Message, Sampling
 from blogtwin.runtimes.base import Runtime
 from blogtwin.runtimes.choose import choose
+from blogtwin.stages.exporting import GGUF, MODELFILE, export
 from blogtwin.stages.proof import prove
 from blogtwin.stages.result import StageResult
 from blogtwin.workspace import Workspace, find_deployment, manifest_beside, save_deployment
 
-_GGUF, _MODELFILE = "model.gguf", "Modelfile"
 _INPUTS = (
     "adapter_model.safetensors",
     "adapter_config.json",
@@ -41,10 +36,7 @@ _INPUTS = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
-_CONTEXT = 4096  # tokens: room for a long post and its answer, where the base can look back as far
 _ANSWER_TOKENS = 48
-# Bytes. Smaller models answer fastest on one thread: two that wait for each other on a busy machine were 200 times slower.
-_SMALL = 100_000_000
 
 
 def plan(settings: Settings, workspace: Workspace) -> Plan:
@@ -66,12 +58,12 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     runtime = choose(deployment.runtime, deployment.ollama_base_url, settings.machine.threads)
     todo = _plan(deployment, workspace, runtime, in_service=True)
     with atomic.open_folder(adapter / "deploy") as folder:
-        artifact = _export(adapter, card, settings, folder, progress)
+        artifact = export(adapter, card, settings, folder, progress)
         with _staged(runtime, artifact, deployment.model_name, progress) as staging:
             proved = prove(runtime, staging, template, card.system, adapter / "tokenizer.json", progress)
             _check_answer(runtime, staging, artifact.sampling, template)
-            runtime.move(staging, deployment.model_name)
-    artifact = artifact.model_copy(update={"gguf": str((adapter / "deploy" / _GGUF).absolute())})
+            runtime.copy(staging, deployment.model_name)
+    artifact = artifact.model_copy(update={"gguf": str((adapter / "deploy" / GGUF).absolute())})
     save_deployment(
         Deployment(name=deployment.model_name, runtime=runtime.name, adapter=str(adapter.absolute()), artifact=artifact)
     )
@@ -95,7 +87,7 @@ def _plan(deployment: DeploymentSettings, workspace: Workspace, runtime: Runtime
             "in_service": in_service,
         },
         inputs=tuple(workspace.model / name for name in _INPUTS),
-        outputs=(folder / _GGUF, folder / _MODELFILE),
+        outputs=(folder / GGUF, folder / MODELFILE),
         manifest=manifest_beside(folder),
     )
 
@@ -119,34 +111,6 @@ def _template(adapter: Path, card: AdapterCard) -> ChatTemplate:
             "train again with: blogtwin finetune",
         )
     return template
-
-
-def _export(adapter: Path, card: AdapterCard, settings: Settings, folder: Path, progress: Progress) -> Artifact:
-    deployment = settings.deployment
-    merged = merge(adapter, folder / "merged", progress, settings.machine.offline)
-    positions = int(read_json(merged / "config.json", "the model's shape")["max_position_embeddings"])
-    context = min(positions, max(_CONTEXT, card.max_length))
-    gguf = write_gguf(merged, folder / _GGUF, deployment.quantize, adapter.name, progress)
-    shutil.rmtree(merged)  # its numbers are in the GGUF now; a gigabyte less on the disk
-    artifact = Artifact(
-        gguf=str(gguf.absolute()),
-        gguf_sha256=hash_file(gguf),
-        quantization=deployment.quantize,
-        template=card.template,
-        system=card.system,
-        sampling=Sampling(
-            temperature=deployment.temperature,
-            top_p=deployment.top_p,
-            top_k=deployment.top_k,
-            min_p=deployment.min_p,
-            repeat_penalty=deployment.repeat_penalty,
-            max_tokens=context // 2,
-        ),
-        context_length=context,
-        threads=1 if gguf.stat().st_size < _SMALL else None,
-    )
-    atomic.write_text(folder / _MODELFILE, modelfile(artifact, _GGUF))
-    return artifact
 
 
 @contextlib.contextmanager

@@ -142,11 +142,13 @@ def test_an_answer_comes_piece_by_piece_and_stopping_frees_the_model(runtime: Ru
     assert time.monotonic() - began < 10
 
 
-def test_moving_replaces_what_the_name_stood_for(runtime: Runtime, artifact: Artifact) -> None:
+def test_a_copy_replaces_what_the_name_stood_for_and_its_source_stays(runtime: Runtime, artifact: Artifact) -> None:
     runtime.install(artifact, "my-twin:latest", Silent())
     other = artifact.model_copy(update={"system": "Another system prompt."})
     runtime.install(other, "my-twin:candidate-00000000", Silent())
-    runtime.move("my-twin:candidate-00000000", "my-twin:latest")
+    runtime.copy("my-twin:candidate-00000000", "my-twin:latest")
+    assert sorted(runtime.names()) == ["my-twin:candidate-00000000", "my-twin:latest"]
+    runtime.remove("my-twin:candidate-00000000")
     assert runtime.names() == ["my-twin:latest"]
     assert "Another system prompt." in runtime.render("my-twin:latest", [USER])
 
@@ -167,7 +169,7 @@ def test_a_name_that_is_not_there_is_named(runtime: Runtime) -> None:
     for ask in (
         lambda: list(runtime.chat("nobody:latest", [USER], SAMPLING)),
         lambda: runtime.render("nobody:latest", [USER]),
-        lambda: runtime.move("nobody:latest", "my-twin:latest"),
+        lambda: runtime.copy("nobody:latest", "my-twin:latest"),
     ):
         with pytest.raises(RuntimeUnavailable, match="nobody"):
             ask()

@@ -27,8 +27,8 @@ class Runtime(Protocol):
     def install(self, artifact: Artifact, name: str, progress: Progress) -> None:
         """Let `name` stand for `artifact`. When it fails, no name has changed."""
 
-    def move(self, source: str, target: str) -> None:
-        """Let `target` stand for what `source` stood for, and forget `source`."""
+    def copy(self, source: str, target: str) -> None:
+        """Let `target` stand for what `source` stands for; `source` stays."""
 
     def remove(self, name: str) -> None:
         """Forget `name`; nothing happens when it is not there."""

@@ -59,10 +59,9 @@ class LlamaCpp:
             finally:
                 _sweep()
 
-    def move(self, source: str, target: str) -> None:
+    def copy(self, source: str, target: str) -> None:
         atomic.write_text(_name_file(target), self._served(source).model_dump_json(indent=2) + "\n")
-        if _name_file(source) != _name_file(target):
-            self.remove(source)
+        _sweep()
 
     def remove(self, name: str) -> None:
         _name_file(name).unlink(missing_ok=True)

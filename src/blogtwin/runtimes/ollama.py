@@ -75,10 +75,9 @@ class Ollama:
                     f"Ollama at {self.base_url} stopped half-way while making {name} (last word: {last})", _LOG
                 )
 
-    def move(self, source: str, target: str) -> None:
-        with self._asking(f"rename {source} to {target}"), self._client() as client:
+    def copy(self, source: str, target: str) -> None:
+        with self._asking(f"let {target} stand for {source}"), self._client() as client:
             client.copy(source, target)
-            client.delete(source)
 
     def remove(self, name: str) -> None:
         import ollama

@@ -138,6 +138,10 @@ class DeploymentSettings:
         "auto", "auto: Ollama when it answers, else the embedded llama.cpp"
     )
     quantize: Literal["f16", "q8_0"] = _setting("q8_0", "the precision of the deployed weights: f16 or q8_0")
+    mode: Literal["merged", "adapter"] = _setting(
+        "merged",
+        "merged: one file, base and adapter in one; adapter: a few megabytes a twin, beside a base that twins share",
+    )
     temperature: Annotated[float, Ge(0), Le(2)] = _setting(0.7, "0: always the likeliest word; higher: more surprising")
     top_p: Annotated[float, Gt(0), Le(1)] = _setting(
         0.9, "choose among the likeliest words that reach this probability together"

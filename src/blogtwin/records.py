@@ -158,6 +158,10 @@ class Artifact(Record):
     lora: str | None = None  # an absolute path: the adapter's GGUF, where `gguf` is the base's; None: they are merged
     lora_sha256: str | None = None
 
+    def weights(self) -> str:
+        """What tells these weights from all others, in hexadecimal digits: of the one file, or of base and adapter."""
+        return self.gguf_sha256 if self.lora_sha256 is None else content_id(self.gguf_sha256, self.lora_sha256)
+
     def parameters(self) -> dict[str, float | int]:
         """What Ollama is told when the model is made, by its own names."""
         told = self.sampling.parameters() | {"num_ctx": self.context_length}

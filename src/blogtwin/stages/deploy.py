@@ -23,7 +23,7 @@ from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard, Artifact, Deployment, Message, Sampling
 from blogtwin.runtimes.base import Runtime
 from blogtwin.runtimes.choose import choose
-from blogtwin.stages.exporting import GGUF, MODELFILE, export
+from blogtwin.stages.exporting import export, files, moved
 from blogtwin.stages.proof import prove
 from blogtwin.stages.result import StageResult
 from blogtwin.workspace import Workspace, find_deployment, manifest_beside, save_deployment
@@ -63,7 +63,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
             proved = prove(runtime, staging, template, card.system, adapter / "tokenizer.json", progress)
             _check_answer(runtime, staging, artifact.sampling, template)
             runtime.copy(staging, deployment.model_name)
-    artifact = artifact.model_copy(update={"gguf": str((adapter / "deploy" / GGUF).absolute())})
+    artifact = moved(artifact, folder, adapter / "deploy")
     save_deployment(
         Deployment(name=deployment.model_name, runtime=runtime.name, adapter=str(adapter.absolute()), artifact=artifact)
     )
@@ -87,7 +87,7 @@ def _plan(deployment: DeploymentSettings, workspace: Workspace, runtime: Runtime
             "in_service": in_service,
         },
         inputs=tuple(workspace.model / name for name in _INPUTS),
-        outputs=(folder / GGUF, folder / MODELFILE),
+        outputs=tuple(folder / name for name in files(deployment)),
         manifest=manifest_beside(folder),
     )
 
@@ -120,7 +120,7 @@ def _staged(runtime: Runtime, artifact: Artifact, name: str, progress: Progress)
     for stale in runtime.names():
         if re.fullmatch(rf"{re.escape(family)}:candidate-[0-9a-f]{{8}}", stale):
             runtime.remove(stale)
-    staging = f"{family}:candidate-{artifact.gguf_sha256[:8]}"
+    staging = f"{family}:candidate-{artifact.weights()[:8]}"
     try:
         runtime.install(artifact, staging, progress)
         yield staging

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from blogtwin import atomic
-from blogtwin.config import Settings
+from blogtwin.config import DeploymentSettings, Settings
 from blogtwin.export.checkpoint import read_json
 from blogtwin.export.gguf import write_gguf
 from blogtwin.export.merge import merge
@@ -23,6 +23,18 @@ GGUF, MODELFILE = "model.gguf", "Modelfile"
 _CONTEXT = 4096  # tokens: room for a long post and its answer, where the base can look back as far
 # Bytes. Smaller models answer fastest on one thread: two that wait for each other on a busy machine were 200 times slower.
 _SMALL = 100_000_000
+
+
+def files(deployment: DeploymentSettings) -> tuple[str, ...]:
+    """The names of what `export` leaves in its folder."""
+    return GGUF, MODELFILE
+
+
+def moved(artifact: Artifact, source: Path, target: Path) -> Artifact:
+    """The same artifact when its folder has been moved; what lies elsewhere stays where it is."""
+    paths = {key: Path(path) for key, path in (("gguf", artifact.gguf), ("lora", artifact.lora)) if path}
+    found = {key: path for key, path in paths.items() if path.parent == source.absolute()}
+    return artifact.model_copy(update={key: str(target.absolute() / path.name) for key, path in found.items()})
 
 
 def export(adapter: Path, card: AdapterCard, settings: Settings, folder: Path, progress: Progress) -> Artifact:

@@ -85,7 +85,7 @@ def side_by_side(
             model, label, prompts, sampling, lambda messages, options: runtime.chat(name, messages, options), progress
         )
 
-    twin_answers = ask(f"{twin.artifact.gguf_sha256} {served}", "Answers of the twin", twin.name)
+    twin_answers = ask(f"{twin.artifact.weights()} {served}", "Answers of the twin", twin.name)
     base = f"{card.base_hash} {twin.artifact.quantization} {served}"
     if answers.missing(base, prompts, sampling):
         weights = find_base(Path(twin.adapter), card, settings.machine.offline, progress)
@@ -115,7 +115,8 @@ def _base_in_service(
         gguf = write_gguf(source, folder / "base.gguf", twin.artifact.quantization, "base", progress)
         digest = hash_file(gguf)
         name = f"{family}:base-{digest[:8]}"
-        artifact = twin.artifact.model_copy(update={"gguf": str(gguf.absolute()), "gguf_sha256": digest})
+        base_alone = {"gguf": str(gguf.absolute()), "gguf_sha256": digest, "lora": None, "lora_sha256": None}
+        artifact = twin.artifact.model_copy(update=base_alone)
         runtime.install(artifact, name, progress)
         yield name
     finally:

@@ -30,6 +30,12 @@ class Runtime(Protocol):
     def copy(self, source: str, target: str) -> None:
         """Let `target` stand for what `source` stands for; `source` stays."""
 
+    def difference(self, name: str, artifact: Artifact) -> str | None:
+        """The first field in which what is served as `name` is not `artifact`, with both values; None: all is equal."""
+
+    def ends_at(self, name: str, marker: str, token: int) -> bool:
+        """Whether an answer ends when the model says `marker`, whose number in its vocabulary is `token`."""
+
     def remove(self, name: str) -> None:
         """Forget `name`; nothing happens when it is not there."""
 

@@ -23,6 +23,7 @@ from blogtwin import atomic, workspace
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.config import model_name
 from blogtwin.errors import RuntimeUnavailable
+from blogtwin.manifest import hash_file
 from blogtwin.progress import Progress
 from blogtwin.records import Artifact, Message, Sampling
 from blogtwin.runtimes.base import with_system
@@ -62,6 +63,24 @@ class LlamaCpp:
     def copy(self, source: str, target: str) -> None:
         atomic.write_text(_name_file(target), self._served(source).model_dump_json(indent=2) + "\n")
         _sweep()
+
+    def difference(self, name: str, artifact: Artifact) -> str | None:
+        served = self._served(name)
+        sent, found = artifact.model_dump(exclude={"gguf", "lora"}), served.model_dump(exclude={"gguf", "lora"})
+        for field, value in sent.items():
+            if found[field] != value:
+                return f"{field}: {value!r} was sent, {found[field]!r} is served"
+        for file, digest in ((served.gguf, artifact.gguf_sha256), (served.lora, artifact.lora_sha256)):
+            if file and (not Path(file).is_file() or hash_file(Path(file)) != digest):
+                return f"weights: {file} is gone, or has been changed since"
+        return None
+
+    def ends_at(self, name: str, marker: str, token: int) -> bool:
+        nothing_else = [[token, 100.0]]
+        said = [Message(role="user", content="Hello")]
+        body = {"messages": self._messages(name, said), "max_tokens": 3, "logit_bias": nothing_else, "temperature": 0}
+        answer = self._ask(name, "/v1/chat/completions", body)
+        return bool(answer["choices"][0]["finish_reason"] == "stop")
 
     def remove(self, name: str) -> None:
         _name_file(name).unlink(missing_ok=True)

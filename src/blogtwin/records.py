@@ -116,7 +116,8 @@ class Sampling(Record):
         }
         return told if self.seed is None else told | {"seed": self.seed}
 
-    def greedy(self, max_tokens: int) -> Sampling:
+    @staticmethod
+    def greedy(max_tokens: int) -> Sampling:
         """The most likely token each time: what two engines must agree on."""
         return Sampling(
             temperature=0.0, top_p=1.0, top_k=1, min_p=0.0, repeat_penalty=1.0, seed=0, max_tokens=max_tokens
@@ -166,6 +167,51 @@ class Artifact(Record):
         """What Ollama is told when the model is made, by its own names."""
         told = self.sampling.parameters() | {"num_ctx": self.context_length}
         return told if self.threads is None else told | {"num_thread": self.threads}
+
+
+class VoiceDifference(Record):
+    """How far apart two sides' answers to the same prompts are in voice; `differing` pairs are not equal.
+
+    standard_errors: beyond what swapping the sides by chance gives. chance: the share of such swaps that are as far apart.
+    Both are None where it cannot be told, and `remark` says why. words: of the differing answers, of the shorter side.
+    """
+
+    pairs: int
+    differing: int
+    words: int
+    standard_errors: float | None = None
+    chance: float | None = None
+    remark: str | None = None
+
+
+class ParityResult(Record):
+    """How a deployed twin's greedy answers stand to the adapter it came from, token by token.
+
+    agreement: the share of `tokens` that are the adapter's own first choice, or one of two that rounding can turn round;
+    those, `near_ties`, are a share as well. excess_nats: a token, what the adapter gives away by the runtime's choices.
+    ended: answers that ended where the adapter would end them. ran_on: that went on there.
+    """
+
+    prompts: int
+    tokens: int
+    agreement: float
+    near_ties: float
+    excess_nats: float
+    ended: int
+    ran_on: int
+    voice: VoiceDifference | None = None
+    remarks: tuple[str, ...] = ()
+
+    def figures(self) -> dict[str, float]:
+        """For a manifest."""
+        told = self.voice.standard_errors if self.voice else None
+        return {
+            "parity_prompts": self.prompts,
+            "parity_tokens": self.tokens,
+            "agreement": round(self.agreement, 4),
+            "near_ties": round(self.near_ties, 4),
+            "excess_nats": round(self.excess_nats, 4),
+        } | ({} if told is None else {"voice_difference": told})
 
 
 class Deployment(Record):

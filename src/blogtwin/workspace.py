@@ -8,9 +8,12 @@ results/eval_report.json                                       what the evaluati
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from blogtwin import atomic
 from blogtwin.config import Settings, model_name
@@ -64,6 +67,25 @@ def find_deployment(name: str) -> Deployment | None:
     """What `name` stands for, or None when nothing was deployed under it."""
     path = _deployment_file(name)
     return Deployment.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def forget_deployment(name: str) -> None:
+    """Let `name` stand for nothing any more."""
+    _deployment_file(name).unlink(missing_ok=True)
+
+
+def deployments() -> list[Deployment]:
+    """Everything that was deployed for this user, dated versions among it, by name; what cannot be read is passed over."""
+    found = []
+    for path in sorted((home() / "deployments").glob("*.json")):
+        with contextlib.suppress(ValidationError, UnicodeDecodeError, OSError):
+            found.append(Deployment.model_validate_json(path.read_text(encoding="utf-8")))
+    return found
+
+
+def deployment_manifest(name: str) -> Path:
+    """The manifest of the deploy that `name` stands for: its own, as two names can be made from one adapter folder."""
+    return home() / "deployments" / "manifests" / _deployment_file(name).name
 
 
 def deployment(name: str) -> Deployment:

@@ -87,6 +87,7 @@ def tiny_adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
     from blogtwin.chat_template import LLAMA3
     from blogtwin.records import AdapterCard
+    from blogtwin.training import models
 
     folder = tmp_path_factory.mktemp("tiny-adapter")
     torch.manual_seed(1)
@@ -102,7 +103,7 @@ def tiny_adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     card = AdapterCard(
         base_model=str(tiny_base),
         base_path=str(tiny_base),
-        base_hash="0" * 16,
+        base_hash=models.check("tiny", tiny_base, str(tiny_base)).fingerprint,
         method="sft",
         template="llama3",
         system="You write as the author of this blog.",

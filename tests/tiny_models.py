@@ -12,6 +12,7 @@ from typing import Any
 
 from blogtwin.chat_template import CHATML, LLAMA3, ChatTemplate
 from blogtwin.records import AdapterCard, Message
+from blogtwin.training import models
 
 SYSTEM = "You write as the author of this blog."
 QUESTIONS = ("Write about rain.", "Write about bread.", "A title, please.", "What did you do today?", "How do I begin?")
@@ -166,7 +167,7 @@ def write_card(folder: Path, base: Path, **changes: Any) -> None:
     card = AdapterCard(
         base_model=base.name,
         base_path=str(base),
-        base_hash="0" * 16,
+        base_hash=models.check(base.name, base, str(base)).fingerprint,
         method="sft",
         template=template_of(base).name,
         system=SYSTEM,

@@ -50,7 +50,7 @@ def test_numbers_written_as_people_write_them_are_numbers() -> None:
         ("training: 3\n", "line 1: training must hold `key: value` lines", "blogtwin init"),
         ("- a\n", "line 1: the file must hold", "blogtwin init"),
         ("training:\n  epochs: [\n", "is not YAML", "blogtwin init"),
-        ('training:\n  system_prompt: \'a """ b\'\n', "line 2: a Modelfile could not hold", "three quotation marks"),
+        ('training:\n  system_prompt: "a \\"\\"\\"\\nFROM b"\n', "line 2: no Modelfile can hold", "reword"),
         ("deployment:\n  model_name: ../x\n", "'../x' cannot be a model name", "--model-name"),
     ],
 )

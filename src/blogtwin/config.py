@@ -214,6 +214,8 @@ def load_settings(config: Path | None = None, overrides: Overrides | None = None
     """
     from pydantic import TypeAdapter, ValidationError
 
+    from blogtwin.modelfile import unwritable
+
     if config is None and CONFIG_FILE.is_file():
         config = CONFIG_FILE
     merged: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
@@ -232,11 +234,10 @@ def load_settings(config: Path | None = None, overrides: Overrides | None = None
             f"{origin.get(place, 'the settings')}: {name} is {first['input']!r}: {first['msg'].lower()}",
             f"{name}: {_description(place)}",
         ) from fault
-    system = settings.training.system_prompt
-    if '"""' in system or system.endswith('"') or "\0" in system:
+    if reason := unwritable(settings.training.system_prompt):
         raise ConfigError(
-            f"{origin.get(('training', 'system_prompt'), 'the settings')}: a Modelfile could not hold this system prompt",
-            "leave out three quotation marks in a row, one at the end, and NUL characters",
+            f"{origin.get(('training', 'system_prompt'), 'the settings')}: no Modelfile can hold this system prompt: {reason}",
+            "reword training.system_prompt: the twin is told it before every conversation, by Ollama too",
         )
     named = replace(settings.deployment, model_name=model_name(settings.deployment.model_name))
     settings = replace(settings, deployment=named)

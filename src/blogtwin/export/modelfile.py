@@ -1,4 +1,4 @@
-"""The Modelfile: the same twin, made by hand with `ollama create NAME -f Modelfile`.
+"""The Modelfile of an artifact: the same twin, made by hand with `ollama create NAME -f Modelfile`.
 
 In: an artifact. Out: the text of a Modelfile that says what deploy sends over Ollama's API, and nothing more.
 """
@@ -6,30 +6,28 @@ In: an artifact. Out: the text of a Modelfile that says what deploy sends over O
 from __future__ import annotations
 
 from blogtwin.chat_template import TEMPLATES
-from blogtwin.errors import ModelError
+from blogtwin.modelfile import Modelfile, write
 from blogtwin.records import Artifact
 
-_QUOTES = '"""'
 
+def modelfile(artifact: Artifact, gguf: str, lora: str | None = None) -> str:
+    """A Modelfile for `artifact`. gguf, lora: where weights and adapter stand, relative to the Modelfile, or absolute.
 
-def modelfile(artifact: Artifact, gguf: str) -> str:
-    """A Modelfile for `artifact` whose weights stand at `gguf`, a path relative to the Modelfile.
-
-    Raises ModelError for a system prompt that the format cannot hold: it knows no escapes inside its quotes.
+    Raises ModelError for a system prompt that the format cannot hold.
     """
     template = TEMPLATES[artifact.template]
-    lines = [f"FROM ./{gguf}", f"TEMPLATE {_quoted(template.go)}"]
-    if artifact.system:
-        lines.append(f"SYSTEM {_quoted(artifact.system)}")
-    lines += [f"PARAMETER {key} {value}" for key, value in artifact.parameters().items()]
-    lines += [f'PARAMETER stop "{stop}"' for stop in template.stop]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    if _QUOTES in text or "\0" in text:
-        raise ModelError(
-            f"a Modelfile cannot hold {text[:60]!r}: there are three quotation marks in a row in it, or a NUL",
-            "reword training.system_prompt and train again",
+    parameters = [(key, str(value)) for key, value in artifact.parameters().items()]
+    return write(
+        Modelfile(
+            base=_path(gguf),
+            adapter=_path(lora) if lora else None,
+            template=template.go,
+            system=artifact.system or None,
+            parameters=(*parameters, *(("stop", stop) for stop in template.stop)),
         )
-    return f"{_QUOTES}{text}{_QUOTES}"
+    )
+
+
+def _path(name: str) -> str:
+    """A bare name could be a model of Ollama's own."""
+    return name if "/" in name else f"./{name}"

@@ -42,6 +42,12 @@ class Runtime(Protocol):
     def names(self) -> list[str]:
         """The models that can answer, with their tags."""
 
+    def concurrency(self, name: str) -> int:
+        """How many conversations at once are worth while; more would wait. All of the others may ask for the same name.
+
+        Several at once may be rounded in another way than one after the other: a word that is drawn by chance can change.
+        """
+
     def render(self, name: str, messages: Sequence[Message]) -> str:
         """The prompt as the model will see it. Without a system message the artifact's own is put first."""
 

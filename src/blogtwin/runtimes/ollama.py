@@ -123,6 +123,10 @@ class Ollama:
         with self._asking("list its models"), self._client() as client:
             return [model.model for model in client.list().models if model.model]
 
+    def concurrency(self, name: str) -> int:
+        told = os.environ.get("OLLAMA_NUM_PARALLEL", "") if self._local else ""  # what a server elsewhere was started with?
+        return max(1, int(told)) if told.isdecimal() else 1
+
     def render(self, name: str, messages: Sequence[Message]) -> str:
         with self._asking(f"render a prompt for {name}"), self._http() as client:
             answer = client.post(

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from blogtwin import atomic, hub
+from blogtwin.base_hash import base_hash
 from blogtwin.errors import ModelError
 from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard
@@ -90,6 +91,17 @@ def find_base(path: Path, card: AdapterCard, offline: bool = False, progress: Pr
             f"put it back where it was when the adapter was trained, or train again: blogtwin finetune --output {path}",
         )
     return hub.fetch(card.base_path, card.base_revision, offline, progress).folder
+
+
+def check_base(path: Path, card: AdapterCard, base: Path) -> None:
+    """Raises ModelError when `base` is not, byte for byte, what the adapter in `path` was trained on."""
+    found = base_hash(base)
+    if found != card.base_hash:
+        raise ModelError(
+            f"{path} was trained on {card.base_model} with the hash {card.base_hash}, and {base} has {found}: "
+            f"an adapter fits no other weights than its own base's",
+            f"put the base back as it was, or train again: blogtwin finetune --output {path}",
+        )
 
 
 def work_folder(path: Path) -> Path:

@@ -6,7 +6,6 @@ In: what the user wrote. Out: a Base, of which every file that training and depl
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import Any
 
 from blogtwin import hub
 from blogtwin.architectures import DEPLOYABLE
+from blogtwin.base_hash import WHOLE, base_hash, weight_files
 from blogtwin.chat_template import ChatTemplate, template_for
 from blogtwin.errors import ModelError
-from blogtwin.manifest import hash_file
 from blogtwin.progress import Progress, Silent
 from blogtwin.safetensors_file import check_safetensors
 from blogtwin.training.hardware import Platform, get_platform_model_name
@@ -86,17 +85,13 @@ def _unknown(base_model: str) -> ModelError:
 def check(name: str, folder: Path, source: str) -> Base:
     """The Base in `folder`. Raises ModelError that says what is missing, cut off or of the wrong kind."""
     config = _config(folder)
-    weights = _weights(folder)
-    tokenizer = folder / "tokenizer.json"
-    vocabulary = _vocabulary(tokenizer)
-    digest = hashlib.sha256()
-    for path in (folder / "config.json", tokenizer, *weights):
-        digest.update(f"{path.name} {hash_file(path)}\n".encode())
+    weights = weight_files(folder)
+    vocabulary = _vocabulary(folder / "tokenizer.json")
     return Base(
         name=name,
         folder=folder,
         source=source,
-        fingerprint=digest.hexdigest()[:16],
+        fingerprint=base_hash(folder),
         template=template_for(vocabulary),
         context_length=int(config.get("max_position_embeddings", 2048)),
         parameters=sum(check_safetensors(path) for path in weights),
@@ -106,11 +101,11 @@ def check(name: str, folder: Path, source: str) -> Base:
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
-        raise ModelError(f"{folder} is no model: it has no config.json", _WHOLE)
+        raise ModelError(f"{folder} is no model: it has no config.json", WHOLE)
     try:
         config: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except ValueError as fault:
-        raise ModelError(f"{path} is not JSON: {fault}", _WHOLE) from fault
+        raise ModelError(f"{path} is not JSON: {fault}", WHOLE) from fault
     architectures = config.get("architectures") or ["none named"]
     if architectures[0] not in DEPLOYABLE:
         raise ModelError(
@@ -122,35 +117,16 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _weights(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError) as fault:
-            raise ModelError(f"{index} lists no shards", _WHOLE) from fault
-    else:
-        names = ["model.safetensors"]
-    for name in names:
-        if not (folder / name).is_file():
-            pickled = (
-                " (pickled weights are not loaded, because they can run code)" if any(folder.glob("*.bin")) else ""
-            )
-            raise ModelError(f"{folder} has no {name}{pickled}", _WHOLE)
-    return [folder / name for name in names]
-
-
 def _vocabulary(path: Path) -> set[str]:
     if not path.is_file():
-        raise ModelError(f"{path.parent} has no tokenizer.json", _WHOLE)
+        raise ModelError(f"{path.parent} has no tokenizer.json", WHOLE)
     try:
         tokenizer = json.loads(path.read_text("utf-8"))
         return {*tokenizer["model"]["vocab"], *(token["content"] for token in tokenizer["added_tokens"])}
     except (ValueError, KeyError, TypeError) as fault:
-        raise ModelError(f"{path} is no tokenizer with a vocabulary", _WHOLE) from fault
+        raise ModelError(f"{path} is no tokenizer with a vocabulary", WHOLE) from fault
 
 
-_WHOLE = "a base folder holds config.json, tokenizer.json and safetensors weights, as the model hub gives them"
 _OTHERWISE = (
     "or give another model or a folder with --base-model, or try the machinery without any download: "
     f"--base-model {STARTER}"

@@ -134,8 +134,14 @@ class DeploymentSettings:
 
     model_name: str = _setting("blogging-twin:latest", "the twin's name in Ollama or the embedded llama.cpp")
     ollama_base_url: str = _setting("http://127.0.0.1:11434", "where Ollama answers")
-    runtime: Literal["auto", "ollama", "llama-cpp"] = _setting(
-        "auto", "auto: Ollama when it answers, else the embedded llama.cpp"
+    runtime: Literal["auto", "ollama", "llama-cpp", "openai"] = _setting(
+        "auto",
+        "auto: Ollama when it answers, else the embedded llama.cpp; openai: the endpoint below, which can write alone",
+    )
+    openai_base_url: str | None = _setting(
+        None,
+        "an OpenAI-compatible endpoint (vLLM, llama-server, LM Studio), which has names of its own for its models; "
+        "a key for it belongs into the variable BLOGTWIN_OPENAI_API_KEY",
     )
     quantize: Literal["f16", "q8_0"] = _setting("q8_0", "the precision of the deployed weights: f16 or q8_0")
     mode: Literal["merged", "adapter"] = _setting(
@@ -239,8 +245,9 @@ def load_settings(config: Path | None = None, overrides: Overrides | None = None
             f"{origin.get(('training', 'system_prompt'), 'the settings')}: no Modelfile can hold this system prompt: {reason}",
             "reword training.system_prompt: the twin is told it before every conversation, by Ollama too",
         )
-    named = replace(settings.deployment, model_name=model_name(settings.deployment.model_name))
-    settings = replace(settings, deployment=named)
+    if settings.deployment.runtime != "openai":  # whose server calls its models as it likes
+        named = replace(settings.deployment, model_name=model_name(settings.deployment.model_name))
+        settings = replace(settings, deployment=named)
     return replace(settings, given=frozenset(place for place in origin if _decided(place, settings, origin[place])))
 
 

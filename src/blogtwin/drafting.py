@@ -1,18 +1,25 @@
 """A topic → drafts by the twin in service, streamed as they are written.
 
-In: a deployed name, a topic, a length. Out: one iterator of pieces a draft; what becomes of them is the caller's affair.
+In: a deployed name or a model at an endpoint, a topic, a length. Out: one iterator of pieces a draft; what becomes of
+them is the caller's affair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from blogtwin.config import Settings
+from blogtwin.chat_template import TEMPLATES
+from blogtwin.config import DeploymentSettings, Settings
 from blogtwin.dataset import prompts
-from blogtwin.errors import InputError
-from blogtwin.runtimes.choose import choose
-from blogtwin.workspace import deployment
+from blogtwin.errors import InputError, UsageError
+from blogtwin.records import Sampling
+from blogtwin.runtimes.base import Runtime
+from blogtwin.runtimes.choose import choose, endpoint
+from blogtwin.runtimes.openai import OpenAI
+from blogtwin.workspace import deployment, find_deployment
 from blogtwin.writing.draft import request
+
+_CONTEXT = 4096  # tokens: what a model at an endpoint is taken to see at once, when nothing is known of it
 
 
 def drafts(
@@ -23,6 +30,28 @@ def drafts(
     Each draft is an iterator of pieces; closing it stops the generation. seed: of the first draft, for the same words again.
     Raises InputError for a name that was never deployed, UsageError for a topic or length that cannot be, RuntimeUnavailable.
     """
+    runtime, name, sampling, context = _served(settings)
+    wordings = prompts.load(prompts.file(settings.data)).by_task["topic"]
+    asked = request(topic, length, options, wordings, sampling, context, seed)
+    for one in asked.samplings:
+        yield runtime.chat(name, asked.messages, one)
+
+
+def remark(settings: Settings) -> str | None:
+    """What a writer should know of where the twin is served: settings that an endpoint cannot be told."""
+    if settings.deployment.runtime != "openai":
+        return None
+    runtime, name, sampling, _ = _endpoint(settings.deployment, settings.training.system_prompt)
+    left_out = ", ".join(runtime.left_out(name, sampling))
+    return (
+        f"{runtime.base_url} is not told {left_out}, which it may not know; its own settings hold" if left_out else None
+    )
+
+
+def _served(settings: Settings) -> tuple[Runtime, str, Sampling, int]:
+    """Where the twin answers, its name there, how it was deployed to choose words, and the tokens it sees at once."""
+    if settings.deployment.runtime == "openai":
+        return _endpoint(settings.deployment, settings.training.system_prompt)
     twin = deployment(settings.deployment.model_name)
     runtime = choose(twin.runtime, settings.deployment.ollama_base_url, settings.machine.threads)
     if twin.name not in runtime.names():
@@ -30,7 +59,24 @@ def drafts(
             f"{twin.name} was deployed, but {runtime.name} does not have it any more",
             f"deploy it again: blogtwin deploy --model-path {twin.adapter} --model-name {twin.name}",
         )
-    wordings = prompts.load(prompts.file(settings.data)).by_task["topic"]
-    asked = request(topic, length, options, wordings, twin.artifact.sampling, twin.artifact.context_length, seed)
-    for sampling in asked.samplings:
-        yield runtime.chat(twin.name, asked.messages, sampling)
+    return runtime, twin.name, twin.artifact.sampling, twin.artifact.context_length
+
+
+def _endpoint(chosen: DeploymentSettings, system: str) -> tuple[OpenAI, str, Sampling, int]:
+    """As the twin of that name was deployed here, if it was; else as the settings say."""
+    try:
+        twin = find_deployment(chosen.model_name)
+    except UsageError:  # a name that the endpoint may have, and no twin
+        twin = None
+    if twin:
+        stop = TEMPLATES[twin.artifact.template].stop
+        runtime = endpoint(chosen.openai_base_url, twin.artifact.system, stop)
+        return runtime, chosen.model_name, twin.artifact.sampling, twin.artifact.context_length
+    sampling = Sampling(
+        temperature=chosen.temperature,
+        top_p=chosen.top_p,
+        top_k=chosen.top_k,
+        min_p=chosen.min_p,
+        repeat_penalty=chosen.repeat_penalty,
+    )
+    return endpoint(chosen.openai_base_url, system), chosen.model_name, sampling, _CONTEXT

@@ -65,6 +65,7 @@ Twin = Annotated[
 ]
 Quantize = Annotated[str | None, setting("deployment", "quantize", "--quantize")]
 Runtime = Annotated[str | None, setting("deployment", "runtime", "--runtime")]
+EndpointUrl = Annotated[str | None, setting("deployment", "openai_base_url", "--url")]
 OllamaUrl = Annotated[str | None, setting("deployment", "ollama_base_url", "--ollama-base-url")]
 
 Samples = Annotated[int | None, setting("evaluation", "samples", "--samples")]

@@ -26,6 +26,8 @@ def write(
         Path | None, typer.Option("--output", help="Save the post here; its ending decides the format.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed writes the same post again.")] = None,
+    runtime: options.Runtime = None,
+    url: options.EndpointUrl = None,
     ollama_base_url: options.OllamaUrl = None,
     config: options.Config = None,
 ) -> None:
@@ -34,10 +36,18 @@ def write(
     from blogtwin.config import load_settings
     from blogtwin.errors import UsageError
 
-    settings = load_settings(config, {"deployment": {"model_name": model, "ollama_base_url": ollama_base_url}})
+    deployment = {
+        "model_name": model,
+        "runtime": runtime or ("openai" if url else None),
+        "openai_base_url": url,
+        "ollama_base_url": ollama_base_url,
+    }
+    settings = load_settings(config, {"deployment": deployment})
     chosen = form or _ending(output) or "md"
     if chosen == "docx" and output is None:
         raise UsageError("a Word file cannot be printed", "say where to save it: --output post.docx")
+    if remark := drafting.remark(settings):
+        console.remark(remark)
     for number, pieces in enumerate(drafting.drafts(settings, topic, length, drafts, seed), start=1):
         if drafts > 1:
             console.remark(f"── draft {number} of {drafts} ──")

@@ -7,7 +7,6 @@ tools send it. What can go wrong is put into words in ollama_troubles.py.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -16,12 +15,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.errors import RuntimeUnavailable
 from blogtwin.progress import Progress, Task
 from blogtwin.records import Artifact, Message, Sampling
+from blogtwin.runtimes.address import on_this_machine
 from blogtwin.runtimes.ollama_troubles import SEE_LOG, asking, check
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Ollama:
         who, _, place = rest.rstrip("/").rpartition("@")
         self.base_url = f"{scheme or 'http'}://{place}"  # what messages show: without the password
         self._who = tuple(unquote(part) for part in who.partition(":")[::2]) if who else None
-        self._local = _loopback(self.base_url)
+        self._local = on_this_machine(self.base_url)
 
     def unavailable(self) -> str | None:
         import httpx
@@ -124,7 +124,9 @@ class Ollama:
             return [model.model for model in client.list().models if model.model]
 
     def concurrency(self, name: str) -> int:
-        told = os.environ.get("OLLAMA_NUM_PARALLEL", "") if self._local else ""  # what a server elsewhere was started with?
+        told = (
+            os.environ.get("OLLAMA_NUM_PARALLEL", "") if self._local else ""
+        )  # what a server elsewhere was started with?
         return max(1, int(told)) if told.isdecimal() else 1
 
     def render(self, name: str, messages: Sequence[Message]) -> str:
@@ -220,15 +222,6 @@ class Ollama:
 
     def _asking(self, what: str) -> AbstractContextManager[None]:
         return asking(what, self.base_url, self._local, _ANSWER)
-
-
-def _loopback(url: str) -> bool:
-    """Whether a server is on this machine."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, or no address at all
-        return False
 
 
 def _recipe(artifact: Artifact) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from blogtwin.errors import RuntimeUnavailable
 from blogtwin.progress import Progress, Task
 from blogtwin.records import Artifact, Message, Sampling
 from blogtwin.runtimes.address import on_this_machine
+from blogtwin.runtimes.answer import Answer, Connection
 from blogtwin.runtimes.ollama_troubles import SEE_LOG, asking, check
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _CONNECT = 2.0  # seconds: Ollama is on this machine or next to it
 _CONNECT_FAR = 10.0
 _ANSWER = 600.0  # seconds without a byte: loading a large model and reading a long prompt on a slow processor
 _CHUNK = 1 << 20  # bytes
+_REPEATS = 30  # Ollama breaks an answer off, without a word, at a token that it has said so many times in a row
 
 
 class Ollama:
@@ -160,19 +162,36 @@ class Ollama:
             )
         return int(answer.prompt_eval_count or 0)
 
-    def chat(self, name: str, messages: Sequence[Message], options: Sampling) -> Iterator[str]:
-        with self._asking(f"answer as {name}"), self._client() as client:
-            done = False
-            for part in client.chat(
-                model=name,
-                messages=[message.model_dump() for message in messages],
-                options=self._threads() | options.parameters(),
-                stream=True,
-            ):
-                done = bool(part.done)
-                if part.message.content:
-                    yield part.message.content
-            if not done:
+    def chat(self, name: str, messages: Sequence[Message], options: Sampling) -> Answer:
+        return Answer(lambda connection: self._pieces(name, messages, options, connection))
+
+    def _pieces(
+        self, name: str, messages: Sequence[Message], options: Sampling, connection: Connection
+    ) -> Generator[str]:
+        body = {
+            "model": name,
+            "messages": [message.model_dump() for message in messages],
+            "options": self._threads() | options.parameters(),
+            "stream": True,
+        }
+        with (
+            self._asking(f"answer as {name}"),
+            self._http() as client,
+            client.stream("POST", "/api/chat", json=body, extensions={"trace": connection.trace}) as response,
+        ):
+            if not response.is_success:
+                response.read()
+            check(response)
+            done, last, again = False, "", 0
+            for part in map(json.loads, response.iter_lines()):
+                if "error" in part:
+                    raise RuntimeUnavailable(f"Ollama at {self.base_url} stopped answering: {part['error']}", SEE_LOG)
+                done = bool(part["done"])
+                piece = part["message"]["content"]
+                last, again = piece.strip(), again + 1 if piece.strip() == last else 0
+                if piece:
+                    yield piece
+            if not done and again < _REPEATS:
                 raise RuntimeUnavailable(f"Ollama at {self.base_url} stopped in the middle of an answer", SEE_LOG)
 
     def _shown(self, name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from math import log
 
 import numpy as np
@@ -107,7 +108,7 @@ def _terms(text: str) -> Counter[str]:
     """
     found = words(text)
     if unspaced(text):
-        return Counter(one + other for one, other in zip(found, found[1:], strict=False))
+        return Counter(one + other for one, other in pairwise(found))
     return Counter(word[:_STEM] for word in found)
 
 

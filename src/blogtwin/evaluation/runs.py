@@ -98,6 +98,8 @@ def find_runs(
         place = np.repeat(first[slot], times) + offsets
         keep = barred[text_of[place]] != number
         place, there = place[keep], np.repeat(there, times)[keep]
+        if not len(place):
+            continue
         found.append((text_of[place], np.full(len(place), number), at_of[place], there))
     if not found:
         nothing = np.zeros(0, np.int64)

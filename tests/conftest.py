@@ -15,8 +15,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from blogtwin.records import Artifact
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "blog"
 LLAMA3_SPLIT = (
@@ -117,6 +121,33 @@ def tiny_adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     )
     (folder / "twin.json").write_text(json.dumps(card.model_dump(), indent=2), encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def reciting(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A merged Hugging Face folder (reciting base + small adapter), with the F16 GGUF beside it as model.gguf."""
+    import tiny_models
+    from blogtwin.export.gguf import write_gguf
+    from blogtwin.export.merge import merge
+    from blogtwin.progress import Silent
+
+    folder = tmp_path_factory.mktemp("reciting")
+    base = folder / "base"
+    base.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (base / name).write_bytes((tiny_base / name).read_bytes())
+    tiny_models.recite(base, tiny_models.config("llama", 1024, 4))
+    merged = merge(tiny_models.save_adapter(base, folder / "adapter", std=0.02), folder / "merged")
+    write_gguf(merged, merged / "model.gguf", "f16", "tiny", Silent())
+    return merged
+
+
+@pytest.fixture
+def artifact(reciting: Path) -> Artifact:
+    """The model of `reciting`, as a deploy would hand it to a runtime."""
+    from test_export import artifact_of
+
+    return artifact_of(reciting / "model.gguf", "llama3")
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from blogtwin.runtimes.llama_cpp import LlamaCpp
 from blogtwin.runtimes.ollama import Ollama
 from blogtwin.stages import deploy
 from blogtwin.workspace import Workspace, find_deployment
-from test_runtimes import Refusing, serving
+from test_ollama import Refusing, serving
 
 NOBODY = "http://127.0.0.1:1"  # no Ollama there
 HELLO = [Message(role="user", content="Hello")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from blogtwin.progress import Progress
 from blogtwin.records import Artifact, Message, Sampling
+from blogtwin.runtimes.answer import Answer
 
 
 def with_system(messages: Sequence[Message], system: str) -> list[Message]:
@@ -54,5 +55,5 @@ class Runtime(Protocol):
     def prompt_tokens(self, name: str, messages: Sequence[Message]) -> int:
         """How many tokens the engine feeds for this conversation: what shows a doubled or missing BOS."""
 
-    def chat(self, name: str, messages: Sequence[Message], options: Sampling) -> Iterator[str]:
-        """The answer, piece by piece; closing the iterator stops the generation."""
+    def chat(self, name: str, messages: Sequence[Message], options: Sampling) -> Answer:
+        """The answer, piece by piece; closing it, from any thread, stops the generation."""

@@ -1,8 +1,9 @@
 """Which of the twin's sentences are least like the author, and why? In: answers, the author's posts. Out: an Unlike a sentence.
 
-A model of the author's letters says how surprising each sentence is; the author's own sentences from posts that the model
-has not seen say how surprising is usual, for sentences as long. Letters instead of words: a rare word of a subject surprises
-little when it is spelt as words of the language are, and a turn of phrase surprises in each of its words.
+A model of the author's letters says how surprising each sentence is; and the same model, taught the base model's answers to
+the other prompts as well, says how much less it surprises whoever knows those: an assistant's phrases are plain words, that
+surprise nobody, but they are not the author's. The author's own sentences from posts that the model has not seen say what
+is usual, for sentences as long. Letters instead of words, so that a rare word of a subject weighs little.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from math import log2
+from math import log2, sqrt
 from typing import NamedTuple
 
 from blogtwin.evaluation.words import prose, sentences, unspaced, words
@@ -21,20 +22,23 @@ LETTERS = 1_000_000  # of the author's, evenly from all posts: about 180,000 wor
 _OUTSIDE = 5  # every fifth post is kept out of the model, to say what is usual
 _FEWEST = 5  # words of a sentence that can be judged
 _USUAL = 40  # sentences of the author's that one is compared with, of those nearest in length
-_OWN = 4000  # sentences of the author's at most
+_OWN = 800  # sentences of the author's at most, evenly from all that are judged
 
 
 class Unlike(Record):
-    """One sentence of an answer. surprise: bits a letter. z: in standard deviations of the author's own sentences as long.
+    """One sentence of an answer. surprise: bits a letter; likeness: how many of them the base model's answers explain.
 
-    share: of these own sentences that surprise less. reason: in words.
+    surprise_z, likeness_z: the same in standard deviations of the author's own sentences as long; z: the larger of the two, by
+    which sentences are ordered. reason: in words.
     """
 
     answer: int
     sentence: str
     surprise: float
+    surprise_z: float
+    likeness: float
+    likeness_z: float
     z: float
-    share: float
     reason: str
 
 
@@ -55,9 +59,9 @@ class Letters:
         self._kinds: list[Counter[str]] = [Counter(gram[:-1] for gram in grams) for grams in self._grams[1:]]
         self._alphabet = len(self._grams[1]) + 100  # and as many that the author has not used yet
 
-    def bits(self, line: str, at: int) -> float:
-        """How surprising the letter at `at` is after those before it."""
-        chance = 1 / self._alphabet
+    def chance(self, line: str, at: int, chance: float | None = None) -> float:
+        """The probability of the letter at `at` after those before it. chance: what it is where nothing is known."""
+        chance = chance or 1 / self._alphabet
         for length in range(min(self.order - 1, at) + 1):
             context = line[at - length : at]
             kinds = self._kinds[length].get(context, 0)
@@ -65,57 +69,94 @@ class Letters:
                 break
             seen = self._grams[length][context]
             chance = (self._grams[length + 1].get(context + line[at], 0) + kinds * chance) / (seen + kinds)
-        return -log2(chance)
+        return chance
 
 
 class _Read(NamedTuple):
-    """A sentence: bits of each word with the space before it, and the letters they are of. counted: words that are judged."""
+    """A sentence: each word with the space before it, in bits for the author, bits that the base model explains, and letters."""
 
     words: list[str]
     bits: list[float]
+    explained: list[float]
     letters: list[int]
-    counted: list[bool]
+    joint: str
 
-    @property
-    def surprise(self) -> float:
-        """Bits a letter."""
-        letters = sum(many for many, counts in zip(self.letters, self.counted, strict=True) if counts)
-        return sum(bits for bits, counts in zip(self.bits, self.counted, strict=True) if counts) / max(1, letters)
+    def per_letter(self, bits: Sequence[float]) -> float:
+        return sum(bits) / max(1, sum(self.letters))
 
 
-def unlike(prompts: Sequence[str], answers: Sequence[str], posts: Sequence[str], most: int = 20) -> list[Unlike]:
+class _Models(NamedTuple):
+    author: Letters
+    base: Letters
+
+    def read(self, sentence: str, asked: set[str]) -> _Read:
+        """A sentence after a full stop; words in `asked` weigh nothing."""
+        joint = "" if unspaced(sentence) else " "
+        parts = list(_line(sentence).replace(" ", "")) if not joint else _line(sentence).split(" ")
+        line = ". " + joint.join(parts)
+        read = _Read(parts, [], [], [], joint)
+        place = 2
+        for part in parts:
+            begin, end = max(2, place - len(joint)), place + len(part)
+            place = end + len(joint)
+            own = [self.author.chance(line, at) for at in range(begin, end)]
+            base = [self.base.chance(line, at, chance) for at, chance in zip(range(begin, end), own, strict=True)]
+            counts = not asked.intersection(words(part))
+            read.bits.append(-sum(map(log2, own)) * counts)
+            read.explained.append(sum(map(log2, base)) * counts + read.bits[-1])
+            read.letters.append((end - begin) * counts)
+        return read
+
+
+class _Own(NamedTuple):
+    """One of the author's own sentences: words, bits a letter, and how many the base model explains."""
+
+    length: int
+    surprise: float
+    likeness: float
+
+
+def unlike(
+    prompts: Sequence[str], answers: Sequence[str], base: Sequence[str], posts: Sequence[str], most: int = 20
+) -> list[Unlike]:
     """The sentences of `answers` that are least like the author of `posts`, at most `most`, the least like first.
 
-    Words of its prompt do not count against an answer. Nothing for fewer than two posts, or too few sentences in them.
+    base: the base model's answers to the same prompts, or nothing. Words of its prompt do not count against an answer. Nothing
+    for fewer than two posts, or too few sentences in them. Raises ValueError when the first three are not equally many.
     """
     bodies = [prose(post) for post in posts]
-    spaceless = unspaced("\n".join(body[:500] for body in bodies))
-    outside = bodies[_OUTSIDE - 1 :: _OUTSIDE] or bodies[-1:]
+    held = bodies[_OUTSIDE - 1 :: _OUTSIDE] or bodies[-1:]
     learned = [body for number, body in enumerate(bodies) if number % _OUTSIDE != _OUTSIDE - 1]
     learned = learned if len(bodies) >= _OUTSIDE else bodies[:-1]
-    every = max(1, round(sum(map(len, learned)) / LETTERS))
-    model = Letters(learned[::every], ORDER // 2 if spaceless else ORDER)
-    own = sorted(
-        (len(one.words), one.surprise)
-        for one in (_read(model, sentence, set()) for sentence in _judgeable(outside)[:_OWN])
-        if any(one.counted)
-    )
-    if not learned or len(own) < _USUAL // 4:
+    if not learned:
+        return []
+    order = ORDER // 2 if unspaced("\n".join(body[:500] for body in bodies)) else ORDER
+    author = Letters(learned[:: max(1, round(sum(map(len, learned)) / LETTERS))], order)
+    # Halves of the prompts: what the base model says of an answer's own subject must not explain the answer.
+    halves = [_Models(author, Letters([prose(one) for one in base[1 - half :: 2]], order)) for half in (0, 1)]
+    own = [_usual(models, held) for models in halves]
+    if len(own[0]) < _USUAL // 4:
         return []
     known = {word for body in bodies for word in words(body)}
-    found = []
-    for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+    found: dict[str, Unlike] = {}
+    for number, (prompt, answer, _) in enumerate(zip(prompts, answers, base or answers, strict=True)):
         asked = set(words(prompt))
         for sentence in _judgeable([prose(answer)]):
-            read = _read(model, sentence, asked)
-            if any(read.counted):
-                found.append(_compared(number, sentence, read, own, known, "" if spaceless else " "))
-    found.sort(key=lambda one: (-one.z, one.answer, one.sentence))
-    return list({one.sentence: one for one in reversed(found)}.values())[::-1][:most]
+            read = halves[number % 2].read(sentence, asked)
+            if any(read.letters):
+                found.setdefault(sentence, _compared(number, sentence, read, own[number % 2], known))
+    return sorted(found.values(), key=lambda one: (-one.z, one.answer, one.sentence))[:most]
 
 
 def _judgeable(texts: Sequence[str]) -> list[str]:
     return [one for text in texts for one in sentences(text) if len(words(one)) >= _FEWEST]
+
+
+def _usual(models: _Models, texts: Sequence[str]) -> list[_Own]:
+    """The author's own sentences, by length."""
+    judged = _judgeable(texts)
+    read = [models.read(sentence, set()) for sentence in judged[:: 1 + len(judged) // _OWN]]
+    return sorted(_Own(len(one.words), one.per_letter(one.bits), one.per_letter(one.explained)) for one in read)
 
 
 def _line(text: str) -> str:
@@ -124,61 +165,46 @@ def _line(text: str) -> str:
     return "".join("0" if letter.isdigit() else letter for letter in line)
 
 
-def _read(model: Letters, sentence: str, asked: set[str]) -> _Read:
-    """A sentence, its first letter after a full stop."""
-    line = ". " + _line(sentence)
-    parts = line[2:].split(" ")
-    if len(parts) < _FEWEST and unspaced(sentence):
-        parts = list(line[2:].replace(" ", ""))
-        line = ". " + "".join(parts)
-    place, spoken, bits, letters, counted = 2, [], [], [], []
-    glued = len(parts) > 1 and " " not in line[2:]
-    for part in parts:
-        begin = place if place == 2 or glued else place - 1
-        end = place + len(part)
-        spoken.append(part)
-        bits.append(sum(model.bits(line, at) for at in range(begin, end)))
-        letters.append(end - begin)
-        counted.append(not asked.intersection(words(part)))
-        place = end if glued else end + 1
-    return _Read(spoken, bits, letters, counted)
-
-
-def _compared(
-    number: int, sentence: str, read: _Read, own: Sequence[tuple[int, float]], known: set[str], joint: str
-) -> Unlike:
+def _compared(number: int, sentence: str, read: _Read, own: Sequence[_Own], known: set[str]) -> Unlike:
     """Beside the author's sentences nearest in length: a short one is surprising by chance more easily than a long one."""
-    middle = bisect_left(own, (len(read.words), 0.0))
+    middle = bisect_left(own, (len(read.words), 0.0, 0.0))
     start = max(0, min(middle - _USUAL // 2, len(own) - _USUAL))
-    usual = [surprise for _, surprise in own[start : start + _USUAL]]
-    mean = sum(usual) / len(usual)
-    spread = max((sum((one - mean) ** 2 for one in usual) / len(usual)) ** 0.5, 0.05)
+    near = own[start : start + _USUAL]
+    surprise, likeness = read.per_letter(read.bits), read.per_letter(read.explained)
+    surprise_z = _z(surprise, [one.surprise for one in near])
+    likeness_z = _z(likeness, [one.likeness for one in near])
     return Unlike(
         answer=number,
         sentence=sentence.strip(),
-        surprise=round(read.surprise, 3),
-        z=round((read.surprise - mean) / spread, 2),
-        share=sum(one < read.surprise for one in usual) / len(usual),
-        reason=_reason(read, own, known, joint),
+        surprise=round(surprise, 3),
+        surprise_z=round(surprise_z, 2),
+        likeness=round(likeness, 3),
+        likeness_z=round(likeness_z, 2),
+        z=round(max(surprise_z, likeness_z), 2),
+        reason=_reason(read, own, known, likeness_z > surprise_z),
     )
 
 
-def _reason(read: _Read, own: Sequence[tuple[int, float]], known: set[str], joint: str) -> str:
-    """The three words in a row that surprise most, those of them that the author never wrote, and a length that is unusual."""
-    size = 3 if joint else 6
-    usual = sum(surprise for _, surprise in own) / len(own)
-    excess = [
-        bits - usual * letters if counts else 0.0
-        for bits, letters, counts in zip(read.bits, read.letters, read.counted, strict=True)
-    ]
-    start = max(range(max(1, len(excess) - size + 1)), key=lambda at: sum(excess[at : at + size]))
-    phrase = joint.join(read.words[start : start + size]).strip(" ,.;:")
+def _z(value: float, usual: Sequence[float]) -> float:
+    mean = sum(usual) / len(usual)
+    spread = sqrt(sum((one - mean) ** 2 for one in usual) / len(usual))
+    return (value - mean) / max(spread, 0.05)
+
+
+def _reason(read: _Read, own: Sequence[_Own], known: set[str], like_base: bool) -> str:
+    """The few words in a row that weigh most, those of them that the author never wrote, and a length that is unusual."""
+    size = 3 if read.joint else 6
+    usual = sum(one.surprise for one in own) / len(own)
+    surprising = [bits - usual * letters for bits, letters in zip(read.bits, read.letters, strict=True)]
+    weights = read.explained if like_base else surprising
+    start = max(range(max(1, len(weights) - size + 1)), key=lambda at: sum(weights[at : at + size]))
+    phrase = read.joint.join(read.words[start : start + size]).strip(" ,.;:")
+    reason = f"“{phrase}” is how the base model writes" if like_base else f"“{phrase}” is the least like you"
     strange = [word for part in read.words[start : start + size] for word in words(part) if word not in known]
-    reason = f"“{phrase}” is the least like you"
     if strange:
         reason += ": you have never written " + ", ".join(f"“{word}”" for word in dict.fromkeys(strange))
-    lengths = [length for length, _ in own]
+    lengths = [one.length for one in own]
     if len(read.words) > lengths[int(0.95 * (len(lengths) - 1))]:
-        unit = "words" if joint else "characters"
+        unit = "words" if read.joint else "characters"
         reason += f"; {len(read.words)} {unit}, and half of your sentences have fewer than {lengths[len(lengths) // 2]}"
     return reason

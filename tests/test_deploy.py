@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -17,18 +18,18 @@ import pytest
 from blogtwin import workspace as places
 from blogtwin.chat_template import LLAMA3, TEMPLATES
 from blogtwin.config import Settings, load_settings
-from blogtwin.errors import ModelError, OutputError, ProofFailed, RuntimeUnavailable
+from blogtwin.errors import InputError, ModelError, OutputError, ProofFailed, RuntimeUnavailable
 from blogtwin.evaluation.parity import first_difference
 from blogtwin.progress import Silent
 from blogtwin.records import Message, Sampling
 from blogtwin.runtimes.base import Runtime
 from blogtwin.runtimes.choose import choose
 from blogtwin.runtimes.llama_cpp import LlamaCpp
-from blogtwin.runtimes.ollama import Ollama
-from blogtwin.stages import deploy
+from blogtwin.stages import deploy, verify
 from blogtwin.workspace import Workspace, find_deployment
 from test_ollama import Refusing, serving
 
+DATED = re.compile(r"my-twin:\d{4}-\d\d-\d\d-[0-9a-f]{6}")
 NOBODY = "http://127.0.0.1:1"  # no Ollama there
 HELLO = [Message(role="user", content="Hello")]
 
@@ -61,6 +62,11 @@ def _settings(**deployment: object) -> Settings:
     )
 
 
+def _finer(settings: Settings) -> Settings:
+    """The same deploy with other weights."""
+    return replace(settings, deployment=replace(settings.deployment, quantize="f16"))
+
+
 def _runtime(settings: Settings) -> Runtime:
     return choose(settings.deployment.runtime, settings.deployment.ollama_base_url, threads=1)
 
@@ -68,6 +74,15 @@ def _runtime(settings: Settings) -> Runtime:
 def _greedy(settings: Settings) -> str:
     options = Sampling(temperature=0, top_p=1, top_k=1, min_p=0, repeat_penalty=1, seed=0, max_tokens=16)
     return "".join(_runtime(settings).chat("my-twin:latest", HELLO, options))
+
+
+def _names(settings: Settings) -> list[str]:
+    """What the runtime serves, without dated versions."""
+    return sorted(name for name in _runtime(settings).names() if not DATED.fullmatch(name))
+
+
+def _versions(settings: Settings) -> list[str]:
+    return sorted(name for name in _runtime(settings).names() if DATED.fullmatch(name))
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -80,21 +95,49 @@ def test_an_adapter_becomes_a_twin_that_answers(settings: Settings, project: Wor
     assert deploy.plan(settings, project).stale() == "it has not run yet"
     result = deploy.run(settings, project, Silent())
     assert result.counts["prompts_proved"] >= 6
-    assert _runtime(settings).names() == ["my-twin:latest"]
+    assert result.counts["parity_tokens"] > 0
+    assert _names(settings) == ["my-twin:latest"]
     assert _greedy(settings)
     made = find_deployment("my-twin")
     assert made is not None
     assert made.artifact.quantization == quantization
     assert Path(made.artifact.gguf) == (project.model / "deploy" / "model.gguf").absolute()
-    assert sorted(_files(project.model / "deploy")) == ["Modelfile", "manifest.json", "model.gguf"]
+    assert _versions(settings) == [made.version]
+    assert sorted(_files(project.model / "deploy")) == ["Modelfile", "artifact.json", "manifest.json", "model.gguf"]
     assert deploy.plan(settings, project).stale() is None
 
 
-def test_a_second_run_makes_the_same_bytes(settings: Settings, project: Workspace) -> None:
+def test_a_second_run_makes_the_same_bytes_and_no_second_version(settings: Settings, project: Workspace) -> None:
     deploy.run(settings, project, Silent())
     first = (project.model / "deploy" / "model.gguf").read_bytes()
+    (version,) = _versions(settings)
+    shutil.rmtree(project.model / "deploy")
     deploy.run(settings, project, Silent())
     assert (project.model / "deploy" / "model.gguf").read_bytes() == first
+    assert _versions(settings) == [version]
+
+
+def test_a_second_run_takes_the_exported_files_again(
+    settings: Settings, project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy.run(settings, project, Silent())
+    monkeypatch.setattr(deploy, "export", lambda *_: pytest.fail("exported twice"))
+    deploy.run(settings, project, Silent())
+    named = replace(settings, deployment=replace(settings.deployment, model_name="my-twin:draft"))
+    deploy.run(named, project, Silent())
+    assert _names(settings) == ["my-twin:draft", "my-twin:latest"]
+    assert deploy.plan(settings, project).stale() is None
+    assert deploy.plan(named, project).stale() is None
+
+
+def test_two_names_made_in_two_ways_from_one_adapter_do_not_undo_each_other(project: Workspace) -> None:
+    fine = _settings(runtime="llama-cpp", quantize="f16", model_name="my-twin:fine")
+    small = _settings(runtime="llama-cpp", quantize="q8_0", model_name="my-twin:small")
+    deploy.run(fine, project, Silent())
+    deploy.run(small, project, Silent())
+    assert deploy.plan(fine, project).stale() is None
+    assert deploy.plan(small, project).stale() is None
+    assert len(_versions(fine)) == 2
 
 
 def test_a_twin_that_was_removed_or_taken_over_is_deployed_again(
@@ -115,16 +158,14 @@ def test_a_twin_that_was_removed_or_taken_over_is_deployed_again(
 
 def test_ollama_started_later_gets_the_twin_with_the_same_command(ollama: str, project: Workspace) -> None:
     deploy.run(_settings(runtime="auto"), project, Silent())
-    assert LlamaCpp().names() == ["my-twin:latest"]
+    assert "my-twin:latest" in LlamaCpp().names()
     now = _settings(runtime="auto", ollama_base_url=ollama)
     assert deploy.plan(now, project).stale() == "its settings have changed"
-    deploy.run(now, project, Silent())
-    served = Ollama(ollama, threads=1)
-    try:
-        assert served.names() == ["my-twin:latest"]
-        assert deploy.plan(now, project).stale() is None
-    finally:
-        served.remove("my-twin:latest")
+    result = deploy.run(now, project, Silent())
+    assert _names(now) == ["my-twin:latest"]
+    assert deploy.plan(now, project).stale() is None
+    assert LlamaCpp().names() == []  # the copy that served before would answer for ever with what it was
+    assert any("my-twin:latest was served by llama-cpp before" in note for note in result.notes)
 
 
 Spoil = Callable[[pytest.MonkeyPatch, Settings], None]
@@ -164,7 +205,7 @@ def _a_marker_in_the_answer(monkeypatch: pytest.MonkeyPatch, settings: Settings)
     ("spoil", "said"),
     [
         (_another_prompt, r"another prompt .* at token \d+: trained on .*▸"),
-        (_a_doubled_bos, "twice|at token 0"),
+        (_a_doubled_bos, r"a second ▸<\|begin_of_text\|>◂|at token 0"),
         (_silence, "nothing at all"),
         (_a_marker_in_the_answer, "marker"),
     ],
@@ -174,14 +215,14 @@ def test_a_deploy_that_fails_its_proof_leaves_the_earlier_version(
 ) -> None:
     deploy.run(settings, project, Silent())
     before, answer, files = find_deployment("my-twin"), _greedy(settings), _files(project.model)
-    f16 = replace(settings, deployment=replace(settings.deployment, quantize="f16"))
+    names = sorted(_runtime(settings).names())
     with monkeypatch.context() as patched:
         spoil(patched, settings)
         with pytest.raises(ProofFailed, match=said) as failure:
-            deploy.run(f16, project, Silent())
+            deploy.run(_finer(settings), project, Silent())
     assert failure.value.hint
     assert find_deployment("my-twin") == before
-    assert _runtime(settings).names() == ["my-twin:latest"]
+    assert sorted(_runtime(settings).names()) == names
     assert _greedy(settings) == answer
     assert _files(project.model) == files
 
@@ -190,16 +231,16 @@ def test_an_interrupted_deploy_leaves_the_earlier_version(
     settings: Settings, project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy.run(settings, project, Silent())
-    files = _files(project.model)
+    files, names = _files(project.model), sorted(_runtime(settings).names())
 
     def interrupt(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(deploy, "prove", interrupt)
+    monkeypatch.setattr(deploy, "examine", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        deploy.run(settings, project, Silent())
+        deploy.run(_finer(settings), project, Silent())
     assert _files(project.model) == files
-    assert _runtime(settings).names() == ["my-twin:latest"]
+    assert sorted(_runtime(settings).names()) == names
 
 
 def test_a_killed_deploy_is_cleaned_up_by_the_next(settings: Settings, project: Workspace) -> None:
@@ -211,8 +252,8 @@ def test_a_killed_deploy_is_cleaned_up_by_the_next(settings: Settings, project: 
     half = project.model / ".deploy.partial"
     half.mkdir()
     (half / "model.gguf").write_bytes(b"GGUF")
-    deploy.run(settings, project, Silent())
-    assert sorted(runtime.names()) == ["my-twin:candidate-mine", "my-twin:latest"]
+    deploy.run(_finer(settings), project, Silent())
+    assert _names(settings) == ["my-twin:candidate-mine", "my-twin:latest"]
     assert not half.exists()
 
 
@@ -225,7 +266,7 @@ def test_a_deploy_killed_anywhere_and_run_again_ends_with_the_same_bytes(project
         "from blogtwin.stages import deploy\nfrom blogtwin.workspace import Workspace\n"
         "import blogtwin.stages.deploy as stage\n"
         "settings = load_settings(None, {'deployment': {'model_name': 'my-twin', 'runtime': 'llama-cpp'}})\n"
-        "stage.prove = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "stage.examine = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "deploy.run(settings, replace(Workspace.here(settings), model=Path(sys.argv[1])), Silent())\n"
     )
     ended = subprocess.run([sys.executable, "-c", script, str(project.model)], env=dict(os.environ), check=False)
@@ -235,9 +276,10 @@ def test_a_deploy_killed_anywhere_and_run_again_ends_with_the_same_bytes(project
     settings = _settings(runtime="llama-cpp")
     deploy.run(settings, project, Silent())
     again = (project.model / "deploy" / "model.gguf").read_bytes()
+    shutil.rmtree(project.model / "deploy")
     deploy.run(settings, project, Silent())
     assert (project.model / "deploy" / "model.gguf").read_bytes() == again
-    assert LlamaCpp().names() == ["my-twin:latest"]
+    assert _names(settings) == ["my-twin:latest"]
     assert not (project.model / ".deploy.partial").exists()
 
 
@@ -250,7 +292,7 @@ def test_a_disk_without_room_for_the_model_leaves_the_earlier_version(project: W
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(OutputError, match="cannot be written"):
-            deploy.run(settings, project, Silent())
+            deploy.run(_finer(settings), project, Silent())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, ignored)
@@ -276,6 +318,46 @@ def test_a_folder_that_is_no_adapter_is_said_so(project: Workspace, tmp_path: Pa
         deploy.run(settings, project, Silent())
     assert not (project.model / "deploy").exists()
     assert not (places.home() / "served").exists()
+
+
+def test_a_twin_in_service_is_proved_again_and_nothing_changes(settings: Settings, project: Workspace) -> None:
+    deploy.run(settings, project, Silent())
+    runtime, names = _runtime(settings), sorted(_runtime(settings).names())
+    record = find_deployment("my-twin")
+    assert record is not None
+    assert record.version is not None
+    for name in ("my-twin", record.version):
+        found = verify.run(name, settings, project, Silent())
+        assert found.counts["prompts_proved"] >= 6
+        assert found.counts["parity_tokens"] > 0
+    assert sorted(runtime.names()) == names
+
+    other = record.artifact.model_copy(update={"system": "Another system prompt."})
+    runtime.install(other, "my-twin:latest", Silent())  # as somebody may with `ollama create`
+    with pytest.raises(
+        ProofFailed, match=r"in system: 'You write .* was sent, 'Another system prompt\.' is served"
+    ) as no:
+        verify.run("my-twin", settings, project, Silent())
+    assert "blogtwin deploy --model-path" in no.value.hint
+    assert sorted(runtime.names()) == names
+    runtime.remove("my-twin:latest")
+    with pytest.raises(InputError, match="does not have it any more"):
+        verify.run("my-twin", settings, project, Silent())
+
+
+def test_what_a_proof_needs_and_has_not_is_said(project: Workspace) -> None:
+    settings = _settings(runtime="llama-cpp")
+    with pytest.raises(InputError, match="no twin named nobody:latest"):
+        verify.run("nobody", settings, project, Silent())
+    deploy.run(settings, project, Silent())
+    weights = project.model / "adapter_model.safetensors"
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    with pytest.raises(InputError, match="trained again since"):
+        verify.run("my-twin", settings, project, Silent())
+    shutil.rmtree(project.model)
+    with pytest.raises(InputError, match="is gone"):
+        verify.run("my-twin", settings, project, Silent())
 
 
 def test_the_first_difference_is_shown_with_its_neighbours() -> None:

@@ -1,83 +1,95 @@
-"""Adapter → a twin in service: merge, GGUF, Modelfile, install, prove, and only then take the name.
+"""Adapter → a twin in service: export, install as a candidate, prove, keep as a version, and only then take the name.
 
-Reads the adapter folder (and the base model it names); writes deploy/model.gguf, deploy/Modelfile and the manifest in it,
-a model in the runtime, and the record of the deployment. Everything is built and proved beside what is in service: until
-the proof has passed, the earlier version of that name answers as before.
+Reads the adapter folder (and the base model it names); writes deploy/ in it, a dated version and the name in the runtime, the
+records of both, and a manifest for the name. Everything is built and proved beside what is in service: until the proofs have
+passed, the earlier version of that name answers as before.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
-from blogtwin import atomic
-from blogtwin.adapter_folder import read_card
-from blogtwin.chat_template import TEMPLATES, ChatTemplate
+from blogtwin import __version__, atomic
+from blogtwin.adapter_folder import WEIGHTS, read_card
 from blogtwin.config import DeploymentSettings, Settings
-from blogtwin.errors import ModelError, ProofFailed, RuntimeUnavailable
-from blogtwin.manifest import Plan
+from blogtwin.errors import RuntimeUnavailable
+from blogtwin.manifest import Plan, hash_file
 from blogtwin.progress import Progress
-from blogtwin.records import AdapterCard, Artifact, Deployment, Message, Sampling
+from blogtwin.records import AdapterCard, Artifact, Deployment
 from blogtwin.runtimes.base import Runtime
-from blogtwin.runtimes.choose import choose
+from blogtwin.runtimes.choose import all_runtimes, choose
+from blogtwin.runtimes.ollama import Ollama
+from blogtwin.stages import versions
 from blogtwin.stages.exporting import export, files, moved
-from blogtwin.stages.proof import prove
+from blogtwin.stages.proof import template_of
 from blogtwin.stages.result import StageResult
-from blogtwin.workspace import Workspace, find_deployment, manifest_beside, save_deployment
+from blogtwin.stages.verify import examine
+from blogtwin.workspace import Workspace, deployment_manifest, find_deployment, manifest_beside, save_deployment
 
 _INPUTS = (
-    "adapter_model.safetensors",
+    WEIGHTS,
     "adapter_config.json",
     "twin.json",
     "chat_template.jinja",
     "tokenizer.json",
     "tokenizer_config.json",
 )
-_ANSWER_TOKENS = 48
+_ARTIFACT = "artifact.json"
+_NOT_IN_THE_FILES = ("model_name", "runtime", "ollama_base_url", "keep")  # settings that do not change what is exported
 
 
 def plan(settings: Settings, workspace: Workspace) -> Plan:
     """What a deploy would read and write. It is stale also when another runtime would serve now, or the name is gone."""
-    deployment = settings.deployment
-    runtime = choose(deployment.runtime, deployment.ollama_base_url, settings.machine.threads)
-    return _plan(deployment, workspace, runtime, _in_service(deployment, workspace, runtime))
+    runtime = _runtime(settings)
+    return _plan(settings.deployment, workspace, runtime, _in_service(settings.deployment, workspace, runtime))
 
 
 def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageResult:
     """Put the adapter of `workspace.model` into service as `settings.deployment.model_name`.
 
-    Raises InputError and ModelError (an adapter that cannot be exported), RuntimeUnavailable, OutputError, and ProofFailed
-    when the runtime would show the model another prompt than training did; each leaves the earlier version as it was.
+    Raises UsageError (a name that is somebody else's), InputError and ModelError (an adapter that cannot be exported),
+    RuntimeUnavailable, OutputError, and ProofFailed when what would be in service is not what was trained; each leaves the
+    earlier version as it was.
     """
-    deployment, adapter = settings.deployment, workspace.model
+    name, adapter = settings.deployment.model_name, workspace.model
     card = read_card(adapter)
-    template = _template(adapter, card)
-    runtime = choose(deployment.runtime, deployment.ollama_base_url, settings.machine.threads)
-    todo = _plan(deployment, workspace, runtime, in_service=True)
-    with atomic.open_folder(adapter / "deploy") as folder:
-        artifact = export(adapter, card, settings, folder, progress)
-        with _staged(runtime, artifact, deployment.model_name, progress) as staging:
-            proved = prove(runtime, staging, template, card.system, adapter / "tokenizer.json", progress)
-            _check_answer(runtime, staging, artifact.sampling, template)
-            runtime.copy(staging, deployment.model_name)
-    artifact = moved(artifact, folder, adapter / "deploy")
-    save_deployment(
-        Deployment(name=deployment.model_name, runtime=runtime.name, adapter=str(adapter.absolute()), artifact=artifact)
-    )
-    counts = {
-        "megabytes": round(Path(artifact.gguf).stat().st_size / 1e6, 1),
-        "prompts_proved": proved,
-        "context_tokens": artifact.context_length,
-    }
+    template_of(adapter, card)  # what cannot be served is said before minutes of work
+    runtime = _runtime(settings)
+    versions.check_free(runtime, name)
+    todo = _plan(settings.deployment, workspace, runtime, in_service=True)
+    with _exported(adapter, card, settings, progress) as (artifact, lasting):
+        twin = Deployment(
+            name=name,
+            runtime=runtime.name,
+            adapter=str(adapter.absolute()),
+            artifact=lasting,
+            adapter_sha256=hash_file(adapter / WEIGHTS),
+        )
+        version = versions.dated(twin, datetime.now(UTC))
+        before = [find_deployment(version.name), find_deployment(name)]
+        with versions.candidate(runtime, name, artifact) as candidate:
+            runtime.install(artifact, candidate, progress)
+            figures, remarks = examine(runtime, candidate, artifact, adapter, card, settings, workspace, progress)
+            with versions.kept(runtime, candidate, version):
+                runtime.copy(version.name, name)
+    save_deployment(twin.model_copy(update={"version": version.name}))
+    counts = {"megabytes": _megabytes(lasting), "context_tokens": artifact.context_length, **figures}
     todo.finish(counts)
-    return StageResult("deploy", counts, todo.outputs, _notes(runtime, deployment))
+    outputs = tuple(adapter / "deploy" / file for file in files(settings.deployment))
+    notes = (*_notes(runtime, settings.deployment, version), *remarks, *_tidied(runtime, before, settings))
+    return StageResult("deploy", counts, outputs, notes)
+
+
+def _runtime(settings: Settings) -> Runtime:
+    deployment = settings.deployment
+    return choose(deployment.runtime, deployment.ollama_base_url, settings.machine.threads)
 
 
 def _plan(deployment: DeploymentSettings, workspace: Workspace, runtime: Runtime, in_service: bool) -> Plan:
-    folder = workspace.model / "deploy"
     return Plan(
         stage="deploy",
         settings={
@@ -87,8 +99,8 @@ def _plan(deployment: DeploymentSettings, workspace: Workspace, runtime: Runtime
             "in_service": in_service,
         },
         inputs=tuple(workspace.model / name for name in _INPUTS),
-        outputs=tuple(folder / name for name in files(deployment)),
-        manifest=manifest_beside(folder),
+        outputs=(),  # what it makes is a name that answers; deploy/ belongs to all names of the adapter
+        manifest=deployment_manifest(deployment.model_name),
     )
 
 
@@ -102,52 +114,63 @@ def _in_service(deployment: DeploymentSettings, workspace: Workspace, runtime: R
     )
 
 
-def _template(adapter: Path, card: AdapterCard) -> ChatTemplate:
-    kept = adapter / "chat_template.jinja"
-    template = TEMPLATES.get(card.template)
-    if template is None or not kept.is_file() or kept.read_text(encoding="utf-8") != template.jinja:
-        raise ModelError(
-            f"{kept} is not the chat template {card.template!r} that this version of blogtwin can serve",
-            "train again with: blogtwin finetune",
-        )
-    return template
-
-
 @contextlib.contextmanager
-def _staged(runtime: Runtime, artifact: Artifact, name: str, progress: Progress) -> Iterator[str]:
-    """The artifact under a name of its own while it is being proved; names that a killed run left are removed."""
-    family = name.partition(":")[0]
-    for stale in runtime.names():
-        if re.fullmatch(rf"{re.escape(family)}:candidate-[0-9a-f]{{8}}", stale):
-            runtime.remove(stale)
-    staging = f"{family}:candidate-{artifact.weights()[:8]}"
-    try:
-        runtime.install(artifact, staging, progress)
-        yield staging
-    finally:
-        with contextlib.suppress(RuntimeUnavailable):  # what went wrong before is what the user has to hear
-            runtime.remove(staging)
+def _exported(
+    adapter: Path, card: AdapterCard, settings: Settings, progress: Progress
+) -> Iterator[tuple[Artifact, Artifact]]:
+    """The artifact where it is now, and as it will be once the block has ended well and deploy/ holds it.
 
-
-def _check_answer(runtime: Runtime, name: str, sampling: Sampling, template: ChatTemplate) -> None:
-    """The last check: the twin says something, and no marker of the conversation stands in it."""
-    question = [Message(role="user", content="Write the first paragraph of a post about an ordinary day.")]
-    for seed in range(3):  # a small model may end at once by chance, but not three times
-        options = sampling.model_copy(update={"seed": seed, "max_tokens": _ANSWER_TOKENS})
-        answer = "".join(runtime.chat(name, question, options))
-        marker = next((stop for stop in template.stop if stop in answer), None)
-        if marker:
-            raise ProofFailed(f"the twin's answer has the marker {marker} in it: {answer[:80]!r}", _REPORT)
-        if answer.strip():
+    Files that an earlier deploy left, under this or another name, are taken again when they would come out the same.
+    """
+    final = adapter / "deploy"
+    shaping = {key: value for key, value in asdict(settings.deployment).items() if key not in _NOT_IN_THE_FILES}
+    todo = Plan(
+        stage="export",
+        settings={**shaping, "version": __version__},
+        inputs=tuple(adapter / name for name in _INPUTS),
+        outputs=(*(final / name for name in files(settings.deployment)), final / _ARTIFACT),
+        manifest=manifest_beside(final),
+    )
+    if todo.stale() is None:
+        made = Artifact.model_validate_json((final / _ARTIFACT).read_text(encoding="utf-8"))
+        made = moved(made, Path(made.lora or made.gguf).parent, final)  # the project may have been moved since
+        if Path(made.gguf).is_file():  # that of a base which twins share lies elsewhere
+            yield made, made
             return
-    raise ProofFailed("the deployed twin answers nothing at all", "look at the loss curve, and train again")
+    with atomic.open_folder(final) as folder:
+        artifact = export(adapter, card, settings, folder, progress)
+        lasting = moved(artifact, folder, final)
+        atomic.write_text(folder / _ARTIFACT, lasting.model_dump_json(indent=2) + "\n")
+        yield artifact, lasting
+    todo.finish({})
 
 
-def _notes(runtime: Runtime, deployment: DeploymentSettings) -> tuple[str, ...]:
+def _tidied(runtime: Runtime, before: list[Deployment | None], settings: Settings) -> Iterator[str]:
+    """Remove what this deploy has replaced: the same names in another runtime, and versions older than the user keeps."""
+    runtimes = all_runtimes(settings.deployment.ollama_base_url, settings.machine.threads)
+    elsewhere = [one for one in before if one is not None and one.runtime != runtime.name]
+    yield from filter(None, (versions.leave(one, runtimes) for one in elsewhere))
+    try:
+        gone = versions.retire(runtime, settings.deployment.model_name, settings.deployment.keep)
+    except RuntimeUnavailable as fault:
+        yield f"older versions were not removed: {fault.message}"
+    else:
+        if gone:
+            yield f"removed, as deployment.keep is {settings.deployment.keep}: {', '.join(gone)}"
+
+
+def _megabytes(artifact: Artifact) -> float:
+    paths = [Path(path) for path in (artifact.gguf, artifact.lora) if path]
+    return round(sum(path.stat().st_size for path in paths) / 1e6, 1)
+
+
+def _notes(runtime: Runtime, deployment: DeploymentSettings, version: Deployment) -> tuple[str, ...]:
     name = deployment.model_name
+    kept = f"this version is kept as {version.name}"
     if runtime.name == "ollama":
-        return (f"{name} is served by Ollama at {deployment.ollama_base_url}; talk to it with: ollama run {name}",)
-    return (f'{name} is served by the embedded llama.cpp; talk to it with: blogtwin write "a topic" --model {name}',)
-
-
-_REPORT = "nothing was replaced; run the command with --debug and report what it says: this is a fault in blogtwin"
+        place = Ollama(deployment.ollama_base_url).base_url  # without the password that may stand in the setting
+        return (f"{name} is served by Ollama at {place}; talk to it with: ollama run {name}", kept)
+    return (
+        f'{name} is served by the embedded llama.cpp; talk to it with: blogtwin write "a topic" --model {name}',
+        kept,
+    )

@@ -1,4 +1,4 @@
-"""The template proof: what the runtime shows the model is what training showed it, token for token.
+"""The template proof: what the runtime shows the model is what training showed it, token for token, and it ends where it did.
 
 In: a name in a runtime, the template and tokenizer of training. Out: how many prompts were proved, or a ProofFailed.
 """
@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from blogtwin.chat_template import ChatTemplate
-from blogtwin.errors import ProofFailed
+from blogtwin.chat_template import TEMPLATES, ChatTemplate
+from blogtwin.errors import ModelError, ProofFailed
 from blogtwin.evaluation.parity import first_difference
 from blogtwin.progress import Progress
-from blogtwin.records import Message, Role
+from blogtwin.records import AdapterCard, Artifact, Message, Role, Sampling
 from blogtwin.runtimes.base import Runtime, with_system
+
+_ANSWER_TOKENS = 48
+_OPENING = 40  # characters of a prompt that are shown
 
 
 def _turns(*contents: str, system: str | None = None) -> tuple[Message, ...]:
@@ -33,10 +36,11 @@ CONVERSATIONS = {
 
 
 def prove(runtime: Runtime, name: str, template: ChatTemplate, system: str, tokenizer: Path, progress: Progress) -> int:
-    """Compare every conversation's prompt and its number of tokens; returns how many were equal.
+    """Compare every conversation's prompt and its number of tokens, and where an answer ends; returns how many were equal.
 
     system: what training put first. tokenizer: the tokenizer.json of training.
-    Raises ProofFailed that names the conversation and the first token that differs, with its neighbours.
+    Raises ProofFailed that names the conversation and the first token that differs, with its neighbours; the token that
+    stands twice in front; or the marker at which answers do not end.
     """
     from tokenizers import Tokenizer
 
@@ -45,9 +49,48 @@ def prove(runtime: Runtime, name: str, template: ChatTemplate, system: str, toke
         for kind, messages in CONVERSATIONS.items():
             expected = template.prompt(with_system(messages, system))
             _same_text(runtime, name, kind, messages, expected, words)
-            _same_count(runtime, name, kind, messages, len(_ids(words, expected)))
+            _same_count(runtime, name, kind, messages, expected, len(_ids(words, expected)), template)
             task.advance()
+    end = words.token_to_id(template.turn_end)
+    if end is None or not runtime.ends_at(name, template.turn_end, end):
+        raise ProofFailed(
+            f"{runtime.name} does not end an answer at {template.turn_end} (token {end}), where every answer ended in training",
+            _HINT,
+        )
     return len(CONVERSATIONS)
+
+
+def template_of(adapter: Path, card: AdapterCard) -> ChatTemplate:
+    """The template that an adapter was trained with. Raises ModelError for one that this version cannot serve."""
+    kept = adapter / "chat_template.jinja"
+    template = TEMPLATES.get(card.template)
+    if template is None or not kept.is_file() or kept.read_text(encoding="utf-8") != template.jinja:
+        raise ModelError(
+            f"{kept} is not the chat template {card.template!r} that this version of blogtwin can serve",
+            "train again with: blogtwin finetune",
+        )
+    return template
+
+
+def as_sent(runtime: Runtime, name: str, artifact: Artifact) -> None:
+    """Raises ProofFailed, naming the field, when what is served as `name` is not the artifact that was sent."""
+    difference = runtime.difference(name, artifact)
+    if difference is not None:
+        raise ProofFailed(f"{runtime.name} serves {name} otherwise than it was sent, in {difference}", _HINT)
+
+
+def speaks(runtime: Runtime, name: str, sampling: Sampling, template: ChatTemplate) -> None:
+    """Raises ProofFailed when the twin says nothing, or a marker of the conversation stands in what it says."""
+    question = [Message(role="user", content="Write the first paragraph of a post about an ordinary day.")]
+    for seed in range(3):  # a small model may end at once by chance, but not three times
+        options = sampling.model_copy(update={"seed": seed, "max_tokens": _ANSWER_TOKENS})
+        answer = "".join(runtime.chat(name, question, options))
+        marker = next((stop for stop in template.stop if stop in answer), None)
+        if marker:
+            raise ProofFailed(f"the twin's answer has the marker {marker} in it: {answer[:80]!r}", _HINT)
+        if answer.strip():
+            return
+    raise ProofFailed("the deployed twin answers nothing at all", "look at the loss curve, and train again")
 
 
 def _ids(tokenizer: object, text: str) -> list[int]:
@@ -73,14 +116,26 @@ def _same_text(
     raise ProofFailed(f"{runtime.name} would show the twin another prompt ({kind}) than training did, {where}", _HINT)
 
 
-def _same_count(runtime: Runtime, name: str, kind: str, messages: Sequence[Message], expected: int) -> None:
+def _same_count(
+    runtime: Runtime,
+    name: str,
+    kind: str,
+    messages: Sequence[Message],
+    prompt: str,
+    expected: int,
+    template: ChatTemplate,
+) -> None:
     found = runtime.prompt_tokens(name, messages)
-    if found != expected:
-        raise ProofFailed(
-            f"{runtime.name} feeds {found} tokens for a prompt ({kind}) that had {expected} in training: "
-            + ("a token is put in front twice" if found == expected + 1 else "it cuts the text in another way"),
-            _HINT,
-        )
+    if found == expected:
+        return
+    reason = (
+        f"a second ▸{template.bos or 'beginning of text'}◂ is put in front of {prompt[:_OPENING]!r}"
+        if found == expected + 1
+        else "it cuts the text in another way"
+    )
+    raise ProofFailed(
+        f"{runtime.name} feeds {found} tokens for a prompt ({kind}) that had {expected} in training: {reason}", _HINT
+    )
 
 
 _HINT = (

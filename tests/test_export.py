@@ -15,9 +15,9 @@ import tiny_models
 from blogtwin.architectures import DEPLOYABLE
 from blogtwin.chat_template import CHATML, LLAMA3
 from blogtwin.errors import ModelError, OutputError
-from blogtwin.export import gguf as export_gguf
 from blogtwin.export.checkpoint import write_float16
 from blogtwin.export.gguf import write_gguf
+from blogtwin.export.gguf_architectures import ARCHITECTURES, rope_factors
 from blogtwin.export.merge import merge
 from blogtwin.export.modelfile import modelfile
 from blogtwin.export.vocabulary import check_vocabulary
@@ -42,7 +42,18 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "llama, untied": {"tie_word_embeddings": False},
     "llama 3.2, scaled positions": {"rope_parameters": LLAMA3_SCALING},
     "smollm2": {"pre": "smollm"},
+    "qwen2": {"pre": "qwen2", "architecture": "qwen2"},
     "qwen3": {"pre": "qwen2", "architecture": "qwen3", "head_dim": 32},
+    "gemma3": {
+        "pre": "gemma",
+        "architecture": "gemma3",
+        "head_dim": 16,
+        "query_pre_attn_scalar": 16,
+        "num_hidden_layers": 6,
+        "sliding_window": 64,
+    },
+    "mistral": {"pre": "mistral", "architecture": "mistral", "sliding_window": None},
+    "mistral, tekken": {"pre": "tekken", "architecture": "mistral", "sliding_window": None, "head_dim": 32},
 }
 
 
@@ -69,8 +80,9 @@ def family(request: pytest.FixtureRequest, tiny_base: Path, tmp_path_factory: py
             shutil.copyfile(tiny_base / name, folder / name)
     else:
         save_tokenizer(pre, folder)
-    end = 4 if pre == "llama-bpe" else 2
-    return recite(folder, tiny_models.config(architecture, 1024, end, **changes))
+    words, template = Tokenizer.from_file(str(folder / "tokenizer.json")), tiny_models.template_of(folder)
+    end = words.token_to_id(template.turn_end)
+    return recite(folder, tiny_models.config(architecture, words.get_vocab_size(), end, **changes))
 
 
 def test_llama_cpp_recites_token_for_token_what_transformers_does(family: Path, tmp_path: Path) -> None:
@@ -272,7 +284,7 @@ def test_llama_cpp_cuts_text_as_the_tokenizer_does(pre: str, tmp_path: Path) -> 
 
 
 def test_what_may_be_trained_is_what_can_be_deployed() -> None:
-    assert set(export_gguf._ARCHITECTURES) == set(DEPLOYABLE)
+    assert set(ARCHITECTURES) == set(DEPLOYABLE)
 
 
 def test_the_gguf_says_what_a_reader_of_gguf_expects(tiny_adapter: Path, tmp_path: Path) -> None:
@@ -305,7 +317,7 @@ def test_rotary_factors_follow_the_published_rule() -> None:
     }
     config["rope_theta"] = 500000.0
     del config["rope_scaling"]["rope_theta"]
-    factors = export_gguf.rope_factors(config)
+    factors = rope_factors(config)
     assert factors is not None
     assert factors[0] == 1.0  # short wavelengths are left
     assert factors[-1] == 32.0  # wavelengths above the trained context are stretched wholly

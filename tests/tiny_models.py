@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from blogtwin.chat_template import CHATML, LLAMA3, ChatTemplate
+from blogtwin.chat_template import ChatTemplate, template_for
 from blogtwin.records import AdapterCard, Message
 from blogtwin.training import models
 
@@ -20,6 +20,11 @@ _FIRST_POST = (Path(__file__).parent.parent / "examples" / "blog").glob("*.md")
 
 QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+TEKKEN_SPLIT = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+    r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
 
@@ -36,11 +41,12 @@ def tokenizer(pre: str) -> Any:
     """A byte-level BPE tokenizer of 1,024 tokens that cuts text as the `pre` family of llama.cpp does."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-    made = Tokenizer(models.BPE())
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=pre != "qwen2")
+    made = Tokenizer(models.BPE(ignore_merges=pre == "tekken"))
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=pre not in ("qwen2", "tekken"))
     first = {
         "smollm": [pre_tokenizers.Digits(individual_digits=True)],
         "qwen2": [pre_tokenizers.Split(Regex(QWEN2_SPLIT), behavior="isolated")],
+        "tekken": [pre_tokenizers.Split(Regex(TEKKEN_SPLIT), behavior="isolated")],
         "gpt-2": [],
     }[pre]
     if pre == "qwen2":
@@ -49,7 +55,9 @@ def tokenizer(pre: str) -> Any:
     made.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=1024,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        special_tokens=["<pad>", "<s>", "</s>", "[INST]", "[/INST]"]
+        if pre == "tekken"
+        else ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -57,22 +65,68 @@ def tokenizer(pre: str) -> Any:
     return made
 
 
+def sentencepiece(markers: list[str], space_first: bool) -> Any:
+    """BPE over characters with bytes to fall back on, and every way to make each token, as SentencePiece's are converted."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, trainers
+
+    made = Tokenizer(models.BPE(byte_fallback=True))
+    replaced = normalizers.Replace(" ", "▁")
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), replaced]) if space_first else replaced
+    special = ["<pad>", "<unk>", *markers, *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=1024, special_tokens=special, show_progress=False, max_token_length=12)
+    lines = (line for path in _FIRST_POST_FILES for word in path.read_text("utf-8").split() for line in [f" {word}"])
+    made.train_from_iterator(lines, trainer)
+    vocabulary = json.loads(made.to_str())["model"]["vocab"]
+    merges = [
+        (token[:at], token[at:])
+        for token in sorted(vocabulary, key=vocabulary.__getitem__)
+        for at in range(1, len(token))
+        if token not in special and token[:at] in vocabulary and token[at:] in vocabulary
+    ]
+    whole = Tokenizer(models.BPE(vocabulary, merges, byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    whole.normalizer = made.normalizer
+    spaces = decoders.Replace("▁", " ")
+    whole.decoder = decoders.Sequence([spaces, decoders.ByteFallback(), decoders.Fuse()])
+    whole.add_special_tokens([AddedToken(marker, normalized=False) for marker in ["<pad>", "<unk>", *markers]])
+    return whole
+
+
 def save_tokenizer(pre: str, folder: Path) -> None:
+    """A tokenizer of the `pre` family in a folder, with the names of its markers."""
     from transformers import PreTrainedTokenizerFast
 
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer(pre), eos_token="<|im_end|>", pad_token="<|endoftext|>"
-    ).save_pretrained(folder)
+    if pre in ("gemma", "mistral"):
+        markers = (
+            ["<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"]
+            if pre == "gemma"
+            else ["<s>", "</s>", "[INST]", "[/INST]"]
+        )
+        made = sentencepiece(markers, space_first=False)
+        names = {"bos_token": markers[0], "eos_token": markers[1], "pad_token": "<pad>", "unk_token": "<unk>"}
+    else:
+        made = tokenizer(pre)
+        names = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+        if pre == "tekken":
+            names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
+    PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)
 
 
 def template_of(folder: Path) -> ChatTemplate:
     """The family of the tokenizer in a folder."""
-    return LLAMA3 if "<|eot_id|>" in (folder / "tokenizer.json").read_text("utf-8") else CHATML
+    raw = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    return template_for({*raw["model"]["vocab"], *(token["content"] for token in raw["added_tokens"])})
 
 
 def config(architecture: str, vocabulary: int, end: int, **changes: Any) -> Any:
-    from transformers import LlamaConfig, Qwen3Config
+    from transformers import Gemma3TextConfig, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
+    kinds = {
+        "llama": LlamaConfig,
+        "mistral": MistralConfig,
+        "qwen2": Qwen2Config,
+        "qwen3": Qwen3Config,
+        "gemma3": Gemma3TextConfig,
+    }
     shape = {
         "vocab_size": vocabulary,
         "hidden_size": 64,
@@ -86,7 +140,7 @@ def config(architecture: str, vocabulary: int, end: int, **changes: Any) -> Any:
         "pad_token_id": 1,
         "tie_word_embeddings": True,
     }
-    return (Qwen3Config if architecture == "qwen3" else LlamaConfig)(**(shape | changes))
+    return kinds[architecture](**(shape | changes))
 
 
 def recite(folder: Path, model_config: Any, steps: int = 200) -> Path:

@@ -6,4 +6,10 @@ in a twin that cannot be served.
 
 from __future__ import annotations
 
-DEPLOYABLE = ("LlamaForCausalLM", "Qwen3ForCausalLM")
+DEPLOYABLE = (
+    "LlamaForCausalLM",
+    "MistralForCausalLM",
+    "Qwen2ForCausalLM",
+    "Qwen3ForCausalLM",
+    "Gemma3ForCausalLM",
+)

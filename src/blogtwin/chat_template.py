@@ -24,7 +24,8 @@ class ChatTemplate:
     """One family's conversation format.
 
     jinja: what training renders, also written into the GGUF. go: what Ollama renders.
-    stop: texts that end an answer. bos: the text every prompt begins with ("" for none).
+    stop: texts that end an answer. bos: the text every prompt begins with ("" for none). answer_begin: what the model
+    writes before an answer's first word; turn_end: what it writes after the last.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ChatTemplate:
     stop: tuple[str, ...]
     bos: str
     turn_end: str
+    answer_begin: str = ""
 
     @cached_property
     def _compiled(self) -> Template:
@@ -45,8 +47,8 @@ class ChatTemplate:
         )
 
     def answer(self, text: str) -> str:
-        """An assistant's answer as it stands in the training text, its end marker included."""
-        return text + self.turn_end
+        """An assistant's answer as it stands in the training text, from its first token to its end marker."""
+        return self.answer_begin + text + self.turn_end
 
 
 LLAMA3 = ChatTemplate(
@@ -80,7 +82,70 @@ CHATML = ChatTemplate(
     turn_end="<|im_end|>",
 )
 
-TEMPLATES = {template.name: template for template in (LLAMA3, CHATML)}
+# Gemma has no role for a system prompt: it stands before the first question.
+GEMMA = ChatTemplate(
+    name="gemma",
+    jinja=(
+        "{{ bos_token }}{% set first = namespace(text='') %}{% for message in messages %}"
+        "{% if message['role'] == 'system' %}"
+        "{% set first.text = message['content'] + '\\n\\n' if message['content'] else '' %}"
+        "{% elif message['role'] == 'assistant' %}"
+        "{{ '<start_of_turn>model\\n' + message['content'] + '<end_of_turn>\\n' }}"
+        "{% else %}"
+        "{{ '<start_of_turn>user\\n' + first.text + message['content'] + '<end_of_turn>\\n' }}"
+        "{% set first.text = '' %}"
+        "{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}"
+    ),
+    go=(
+        '<bos>{{ $first := "" }}{{ range .Messages }}'
+        '{{ if eq .Role "system" }}{{ $first = .Content }}'
+        '{{ else if eq .Role "assistant" }}<start_of_turn>model\n{{ .Content }}<end_of_turn>\n'
+        "{{ else }}<start_of_turn>user\n{{ if $first }}{{ $first }}\n\n{{ end }}{{ .Content }}<end_of_turn>\n"
+        '{{ $first = "" }}{{ end }}{{ end }}<start_of_turn>model\n'
+    ),
+    stop=("<end_of_turn>", "<eos>", "<start_of_turn>"),
+    bos="<bos>",
+    turn_end="<end_of_turn>",
+)
+
+
+def _mistral(name: str, space: str) -> ChatTemplate:
+    """Mistral's format, with the spaces of its SentencePiece vocabularies or without them, as in tekken.
+
+    The system prompt stands before the first question (Mistral's own puts it before the last one: the same in one turn).
+    """
+    return ChatTemplate(
+        name=name,
+        jinja=(
+            "{{ bos_token }}{% set first = namespace(text='') %}{% for message in messages %}"
+            "{% if message['role'] == 'system' %}"
+            "{% set first.text = message['content'] + '\\n\\n' if message['content'] else '' %}"
+            "{% elif message['role'] == 'assistant' %}"
+            f"{{{{ '{space}' + message['content'] + '</s>' }}}}"
+            "{% else %}"
+            f"{{{{ '[INST]{space}' + first.text + message['content'] + '[/INST]' }}}}"
+            "{% set first.text = '' %}"
+            "{% endif %}{% endfor %}"
+        ),
+        go=(
+            '<s>{{ $first := "" }}{{ range .Messages }}'
+            '{{ if eq .Role "system" }}{{ $first = .Content }}'
+            f'{{{{ else if eq .Role "assistant" }}}}{space}{{{{ .Content }}}}</s>'
+            f"{{{{ else }}}}[INST]{space}{{{{ if $first }}}}{{{{ $first }}}}\n\n{{{{ end }}}}{{{{ .Content }}}}[/INST]"
+            '{{ $first = "" }}{{ end }}{{ end }}'
+        ),
+        stop=("</s>", "[INST]"),
+        bos="<s>",
+        turn_end="</s>",
+        answer_begin=space,
+    )
+
+
+MISTRAL = _mistral("mistral", " ")
+MISTRAL_TEKKEN = _mistral("mistral-tekken", "")
+
+TEMPLATES = {template.name: template for template in (LLAMA3, CHATML, GEMMA, MISTRAL, MISTRAL_TEKKEN)}
 
 
 def template_for(vocabulary: Collection[str]) -> ChatTemplate:
@@ -89,7 +154,11 @@ def template_for(vocabulary: Collection[str]) -> ChatTemplate:
         return LLAMA3
     if "<|im_start|>" in vocabulary:
         return CHATML
+    if "<start_of_turn>" in vocabulary:
+        return GEMMA
+    if "[INST]" in vocabulary:
+        return MISTRAL if "<0x0A>" in vocabulary else MISTRAL_TEKKEN  # a byte to fall back on: SentencePiece's
     raise ModelError(
-        "the base model's tokenizer has the chat markers of no family that blogtwin can prove (llama3, chatml)",
-        "choose an instruct model of the Llama 3, SmolLM2 or Qwen family: blogtwin finetune --help lists them",
+        f"the base model's tokenizer has the chat markers of no family that blogtwin can prove ({', '.join(TEMPLATES)})",
+        "choose an instruct model of the Llama 3, SmolLM2, Qwen, Gemma 3 or Mistral family: blogtwin finetune --help",
     )

@@ -15,7 +15,7 @@ DateSource = Literal["front matter", "document", "file name", "folder", "heading
 PostFormat = Literal["markdown", "text", "docx", "html", "rst", "org", "asciidoc", "djot", "notebook"]
 Verdict = Literal["kept", "cut", "dropped", "passed over", "unreadable"]
 ExampleKind = Literal["topic", "outline", "continuation", "section"]
-Quantization = Literal["f16", "q8_0"]
+Quantization = Literal["f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m"]
 Role = Literal["system", "user", "assistant"]
 
 
@@ -187,8 +187,8 @@ class VoiceDifference(Record):
 class ParityResult(Record):
     """How a deployed twin's greedy answers stand to the adapter it came from, token by token.
 
-    agreement: the share of `tokens` that are the adapter's own first choice, or one of two that rounding can turn round;
-    those, `near_ties`, are a share as well. excess_nats: a token, what the adapter gives away by the runtime's choices.
+    agreement: the share of `tokens` that are the adapter's own first choice. near_ties: the share where the runtime took the
+    other one of two that rounding can turn round. excess_nats: a token, what the adapter gives away by the runtime's choices.
     ended: answers that ended where the adapter would end them. ran_on: that went on there.
     """
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from blogtwin import adapter_folder
 from blogtwin.errors import ModelError
-from blogtwin.export.checkpoint import open_safetensors, read_json
-from blogtwin.progress import Progress
+from blogtwin.export.checkpoint import read_json, read_tensors
+from blogtwin.progress import Progress, Silent
 from blogtwin.records import AdapterCard
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Settings of PEFT that change what the tensors mean; with any other value than these the sum below would be wrong.
 _PLAIN: dict[str, tuple[object, ...]] = {
@@ -38,19 +41,19 @@ _PREFIX = "base_model.model."
 class Changes:
     """card: what the folder says of itself. base: the folder of the base model.
 
-    factors: base tensor → (A, shape (r, inputs); B, shape (outputs, r)), in float32. scale: what B·A is multiplied by.
+    factors: base tensor → (A, shape (r, inputs); B, shape (outputs, r)), float32 arrays. scale: what B·A is multiplied by.
     """
 
     card: AdapterCard
     base: Path
-    factors: dict[str, tuple[Any, Any]]
+    factors: dict[str, tuple[np.ndarray, np.ndarray]]
     scale: float
 
 
 def read_changes(folder: Path, offline: bool = False, progress: Progress | None = None) -> Changes:
     """What the adapter in `folder` changes, with its base found. offline: nothing may be downloaded.
 
-    Raises InputError, or ModelError for an adapter that is not whole or of a kind that a sum cannot merge.
+    Raises InputError, or ModelError for an adapter that is not whole, of a kind that a sum cannot merge, or of another base.
     """
     card = adapter_folder.load(folder).card
     settings = read_json(folder / adapter_folder.SHAPE, "the adapter's shape")
@@ -63,14 +66,15 @@ def read_changes(folder: Path, offline: bool = False, progress: Progress | None 
     rank = float(settings["r"])
     scale = float(settings["lora_alpha"]) / (math.sqrt(rank) if settings.get("use_rslora") else rank)
     base = adapter_folder.find_base(folder, card, offline, progress)
+    with (progress or Silent()).task("Checking the base model"):  # gigabytes are read
+        adapter_folder.check_base(folder, card, base)
     return Changes(card, base, _factors(folder / adapter_folder.WEIGHTS), scale)
 
 
-def _factors(path: Path) -> dict[str, tuple[Any, Any]]:
-    file = open_safetensors(path)
-    names = set(file.keys())
+def _factors(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    tensors = read_tensors(path)
     factors = {}
-    for name in sorted(names):
+    for name in sorted(tensors):
         if not name.startswith(_PREFIX) or not name.endswith((".lora_A.weight", ".lora_B.weight")):
             raise ModelError(
                 f"{path}: {name} is not part of a plain LoRA adapter",
@@ -79,10 +83,10 @@ def _factors(path: Path) -> dict[str, tuple[Any, Any]]:
         module = name.removesuffix(".lora_A.weight")
         if module != name:
             other = f"{module}.lora_B.weight"
-            if other not in names:
+            if other not in tensors:
                 raise ModelError(f"{path}: {name} has no {other} beside it", "train it again: blogtwin finetune")
             weight = f"{module.removeprefix(_PREFIX)}.weight"
-            factors[weight] = (file.get_tensor(name).float(), file.get_tensor(other).float())
-    if 2 * len(factors) != len(names):
+            factors[weight] = (tensors[name], tensors[other])
+    if 2 * len(factors) != len(tensors):
         raise ModelError(f"{path}: a lora_B has no lora_A beside it", "train it again with: blogtwin finetune")
     return factors

@@ -18,6 +18,7 @@ SUBJECTS = (
     "darkroom,enlarger,negative,developer,fixer,shutter,grain,exposure",
     "canoe,paddle,rapids,portage,bowline,lake,current,gunwale",
 )
+_SMALL = ("then", "still", "once", "quietly", "perhaps", "almost", "again", "late", "early", "twice")
 _FRAMES = (
     "I spent the morning with the {a}, and the {b} would not have it.",
     "The {a} was older than I had thought; the {b}, on the other hand, was new.",
@@ -46,6 +47,22 @@ def post(number: int, seed: int, sentences: int = 30) -> str:
     parts = []
     for place in range(sentences):
         a, b, c = chance.sample(subject(number), 3)
-        extra = " ".join(chance.choices("then still once quietly perhaps almost again late early twice".split(), k=2))
+        extra = " ".join(chance.choices(_SMALL, k=2))
         parts.append(chance.choice(_FRAMES).format(a=a, b=f"{extra} {b}", c=c) + ("\n\n" if place % 4 == 3 else " "))
     return "".join(parts).strip()
+
+
+def assistant(number: int, seed: int, sentences: int = 20) -> str:
+    """What a model says about a subject when nobody taught it a voice."""
+    chance = random.Random(f"assistant {number} {seed}")
+    frames = (
+        "It's important to note that the {a} plays a vital role in the {b}.",
+        "Furthermore, the {a} offers many benefits — from the {b} to the {c} — that are often overlooked!",
+        "Additionally, understanding the {a} can help you unlock the full potential of the {b}.",
+        "Whether you're a beginner or an expert, the {c} is a crucial aspect of every {a}.",
+    )
+    said = []
+    for _ in range(sentences):
+        a, b, c = chance.sample(subject(number), 3)
+        said.append(chance.choice(frames).format(a=a, b=b, c=c))
+    return "\n\n".join(said)

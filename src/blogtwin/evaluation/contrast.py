@@ -6,10 +6,10 @@ A text is the unit, not a word: one answer with forty headings does not show tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, log, sqrt
+from math import copysign, log, sqrt
 from typing import NamedTuple
 
-_HALF = 0.5  # added to each count, so that what a side never does has a rate too
+_HALF = 0.5  # added to each count, so that what a side never does has a ratio too
 
 
 class Contrast(NamedTuple):
@@ -29,31 +29,37 @@ class Counted(NamedTuple):
 
 
 def contrast(twin: Counted, author: Counted) -> Contrast:
-    """Rates of two sides, and the z-score of the logarithm of their ratio.
+    """Rates of two sides, and how sure it is that they differ, as a z-score.
 
-    The standard error is the delete-one jackknife over texts (Efron and Tibshirani, 1993, An Introduction to the Bootstrap,
-    chapter 11), and at least that of a Poisson count, which with few texts is the larger.
+    The signed root of the log-likelihood ratio of two rates (Dunning, 1993, Accurate methods for the statistics of surprise
+    and coincidence, Computational Linguistics 19(1)), divided by the dispersion of the counts from text to text where that
+    is more than chance alone gives (quasi-likelihood: McCullagh and Nelder, 1989, Generalized Linear Models, section 9.2).
     """
-    mine, theirs = _log_rate(twin), _log_rate(author)
-    if mine is None or theirs is None:
+    mine, theirs = sum(twin.times), sum(author.times)
+    size, other = sum(twin.sizes), sum(author.sizes)
+    if not size or not other:
         return Contrast(_rate(twin), _rate(author), 1.0, 0.0)
-    difference = mine[0] - theirs[0]
-    return Contrast(_rate(twin), _rate(author), exp(difference), difference / sqrt(mine[1] + theirs[1]))
+    together = (mine + theirs) / (size + other)
+    likelihood = 2 * (_surprise(mine, together * size) + _surprise(theirs, together * other))
+    z = sqrt(max(likelihood, 0.0) / _dispersion(twin, author))
+    ratio = ((mine + _HALF) / size) / ((theirs + _HALF) / other)
+    return Contrast(_rate(twin), _rate(author), ratio, copysign(z, mine / size - theirs / other))
 
 
 def _rate(side: Counted) -> float:
     return sum(side.times) / sum(side.sizes) if sum(side.sizes) else 0.0
 
 
-def _log_rate(side: Counted) -> tuple[float, float] | None:
-    """The logarithm of the rate and its variance; None for a side without text."""
-    times, size = sum(side.times) + _HALF, sum(side.sizes)
-    if not size:
-        return None
-    rest = [
-        log((times - one) / (size - its)) for one, its in zip(side.times, side.sizes, strict=True) if 0 < its < size
-    ]
-    many = len(rest)
-    mean = sum(rest) / many if many else 0.0
-    jackknife = (many - 1) / many * sum((one - mean) ** 2 for one in rest) if many else 0.0
-    return log(times / size), max(jackknife, 1 / times)
+def _surprise(times: float, expected: float) -> float:
+    return times * log(times / expected) if times else 0.0
+
+
+def _dispersion(*sides: Counted) -> float:
+    """Pearson's statistic about each side's own rate, a degree of freedom; at least 1."""
+    pearson, freedom = 0.0, 0
+    for side in sides:
+        rate = _rate(side)
+        known = [(times, size * rate) for times, size in zip(side.times, side.sizes, strict=True) if size * rate]
+        pearson += sum((times - expected) ** 2 / expected for times, expected in known)
+        freedom += max(0, len(known) - 1)
+    return max(1.0, pearson / freedom) if freedom else 1.0

@@ -30,6 +30,8 @@ class Departure:
 class Compared:
     """One answer. tokens: places that were compared. near: of those, where the runtime took the other one of two that
     rounding can turn round. apart: where it wrote something else. excess: nats that the reference gives away in all.
+    A place with the same token before it, the same choice and the same token written as an earlier one is not counted again:
+    an answer that goes round in circles is one finding, not forty.
 
     ended: the reference would end the answer where the runtime did. ran_on: the runtime went on where it would end.
     path: the answer's tokens up to the first place that was not the reference's choice; None: there was no such place.
@@ -54,7 +56,7 @@ def compare(text: str, most: int, reading: Reading, pieces: Pieces, ends: Collec
     """
     shown, lost, _ = text.partition(_LOST)
     behind = pieces.partial if lost else tuple(ends)
-    tokens, choices = _cut_as_the_reference_does(shown, reading, pieces, behind)
+    tokens, choices = _cut_as_the_reference_does(shown, reading, pieces, behind, rounding)
     last = len(tokens)
     compared: list[tuple[int, Choice]] = []
     ended = ran_on = False
@@ -67,13 +69,19 @@ def compare(text: str, most: int, reading: Reading, pieces: Pieces, ends: Collec
                 break
         elif choice.best in ends:
             compared.append((place, choice))
-            ran_on = choice.gap >= rounding * choice.spread
+            ran_on = not choice.near
             break  # no answer of training goes on behind its end
         elif choice.best != tokens[place] and not pieces.bytes(choice.best):
             break  # a special token, which no text shows: what follows may stand behind it or not
         compared.append((place, choice))
     differing = [(place, choice) for place, choice in compared if choice.gap > 0]
-    apart = [(place, choice) for place, choice in differing if choice.gap >= rounding * choice.spread]
+    first = differing[0][0] if differing else None
+    seen = {
+        (*tokens[max(0, place - 1) : place + 1], choice.best, place == last): place for place, choice in compared[::-1]
+    }
+    compared = [one for one in compared if one[0] in seen.values()]
+    differing = [one for one in differing if one[0] in seen.values()]
+    apart = [(place, choice) for place, choice in differing if not choice.near]
     return Compared(
         tokens=len(compared),
         near=len(differing) - len(apart),
@@ -81,31 +89,43 @@ def compare(text: str, most: int, reading: Reading, pieces: Pieces, ends: Collec
         excess=sum(choice.gap for _, choice in differing),
         ended=ended,
         ran_on=ran_on,
-        path=tokens[: differing[0][0]] if differing else None,
+        path=None if first is None else tokens[:first],
         worst=_departure(max(apart, key=lambda one: one[1].gap), tokens, pieces, lost) if apart else None,
     )
 
 
 def _cut_as_the_reference_does(
-    text: str, reading: Reading, pieces: Pieces, behind: Sequence[int]
+    text: str, reading: Reading, pieces: Pieces, behind: Sequence[int], rounding: float
 ) -> tuple[list[int], list[Choice]]:
     """Tokens that make up `text`, and the reference's choice at each and behind the last.
 
     A model may write `ab` as two tokens where the tokenizer has one for it, and the text does not tell. So wherever the
-    text goes on with the reference's own choice, it is cut there.
+    text goes on with the reference's own choice, or with one that ties with it, it is cut there.
     """
     tokens, settled = pieces.tokens(text), 0
     while True:
-        choices = reading.choices(tokens, behind)
+        choices = reading.choices(tokens, behind, rounding)
         for place in range(settled, len(tokens)):
-            piece, rest = pieces.bytes(choices[place].best), b"".join(map(pieces.bytes, tokens[place:]))
-            if choices[place].best != tokens[place] and piece and rest.startswith(piece):
-                again = pieces.tokens_of_bytes(rest[len(piece) :])
-                if again is not None:
-                    tokens, settled = [*tokens[:place], choices[place].best, *again], place + 1
-                    break
+            again = _cut_at(choices[place], tokens[place:], pieces)
+            if again != tokens[place:]:
+                tokens, settled = [*tokens[:place], *again], place + 1
+                break
         else:
             return tokens, choices
+
+
+def _cut_at(choice: Choice, tokens: list[int], pieces: Pieces) -> list[int]:
+    """The same bytes as `tokens`, beginning with the likeliest of the choice's ties that they can begin with, if any."""
+    rest = b"".join(map(pieces.bytes, tokens))
+    for token in choice.ties:
+        piece = pieces.bytes(token)
+        if token == tokens[0]:
+            break
+        if piece and rest.startswith(piece):
+            again = pieces.tokens_of_bytes(rest[len(piece) :])
+            if again is not None:
+                return [token, *again]
+    return tokens
 
 
 def _departure(found: tuple[int, Choice], tokens: Sequence[int], pieces: Pieces, lost: str) -> Departure:

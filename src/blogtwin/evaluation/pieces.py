@@ -15,11 +15,12 @@ _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 class Pieces:
-    """The tokens of one tokenizer.json."""
+    """The tokens of one tokenizer.json. path: that file."""
 
     def __init__(self, tokenizer: Path) -> None:
         from tokenizers import Tokenizer
 
+        self.path = tokenizer
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         decoder = json.dumps(json.loads(tokenizer.read_text(encoding="utf-8")).get("decoder"))
         self._byte_level = '"ByteLevel"' in decoder

@@ -12,17 +12,22 @@ from typing import Any
 
 from blogtwin.errors import ModelError
 
+_TIES = 8  # tokens at most that are taken for equally likely
 _PIECE = 256  # tokens of a prompt that are read at once: what a layer computes of them stays small
 
 
 @dataclass(frozen=True)
 class Choice:
-    """At one place of an answer. best: the token that the model would write. gap: how many nats likelier it is than what
-    stands there; 0 where it is what stands there. spread: the standard deviation of all logits at that place."""
+    """At one place of an answer. best: the token that the model would write. ties: that and the others that rounding can put
+    before it, likeliest first. gap: how many nats likelier it is than what stands there; 0 where it is what stands there.
+
+    near: whether a gap so small is rounding's.
+    """
 
     best: int
+    ties: tuple[int, ...]
     gap: float
-    spread: float
+    near: bool
 
 
 class Reference:
@@ -54,21 +59,25 @@ class Reading:
                 self._feed(prompt[start : min(start + _PIECE, len(prompt) - 1)])
         self._length = len(prompt) - 1
 
-    def choices(self, answer: Sequence[int], behind: Sequence[int] = ()) -> list[Choice]:
+    def choices(self, answer: Sequence[int], behind: Sequence[int] = (), rounding: float = 0.0) -> list[Choice]:
         """For every place of `answer`, and for the one behind it, where one of `behind` is taken to stand.
 
-        With nothing in `behind` the last gap is 0.
+        With nothing in `behind` the last gap is 0. rounding: the share of the standard deviation of all logits of a place by
+        which rounding moves one against another.
         """
         import torch
 
         with torch.inference_mode():
             self._forget()
             logits = self._model.get_output_embeddings()(self._feed([self._last, *answer])).float()
-            best, place = logits.max(-1)
+            likeliest = logits.topk(min(_TIES, logits.shape[-1]))
+            best = likeliest.values[:, 0]
             there = [*(row[token] for row, token in zip(logits, answer, strict=False))]
             there.append(logits[-1, list(behind)].max() if behind else best[-1])
-            gaps = (best - torch.stack(there)).tolist()
-            return [Choice(*found) for found in zip(place.tolist(), gaps, logits.std(-1).tolist(), strict=True)]
+            gaps, room = best - torch.stack(there), rounding * logits.std(-1)
+            ties = (best[:, None] - likeliest.values < room[:, None]).sum(-1).clamp(min=1)
+            rows = (likeliest.indices.tolist(), ties.tolist(), gaps.tolist(), (gaps < room).tolist())
+        return [Choice(row[0], tuple(row[:many]), gap, near) for row, many, gap, near in zip(*rows, strict=True)]
 
     def go_on(self, answer: Sequence[int], most: int, ends: Collection[int]) -> list[int]:
         """Up to `most` tokens that the model itself writes behind `answer`, the likeliest each time, without the end."""

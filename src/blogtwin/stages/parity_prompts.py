@@ -64,9 +64,10 @@ def _long(
     many = room
     while many:
         before = (*asked, Message(role="assistant", content=cut(text, many).strip()))
-        if length((*before, *asked)) <= room:
+        tokens = length((*before, *asked))
+        if tokens <= room:
             return [Prompt((*before, *asked))]
-        many = many * 9 // 10
+        many = min(many - 1, many * room // tokens)
     return []
 
 

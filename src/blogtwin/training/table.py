@@ -66,3 +66,9 @@ TABLE = (
     ),
 )
 KNOWN = {known.name: known for known in TABLE}
+
+
+def known_base(base_model: str, base_path: str) -> KnownBase | None:
+    """The row of a base, by the name the user gave or the repository it came from; None when the table has none."""
+    by_name = KNOWN.get(base_model)
+    return by_name or next((row for row in TABLE if base_path in (row.cpu, row.cuda, row.mlx)), None)

@@ -22,14 +22,25 @@ def deploy(
     ] = None,
     model_name: options.ModelName = None,
     quantize: options.Quantize = None,
+    mode: options.Mode = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Also write all that is needed to run the twin elsewhere into this folder.")
+    ] = None,
     runtime: options.Runtime = None,
     ollama_base_url: options.OllamaUrl = None,
+    keep: options.Keep = None,
+    verify_only: Annotated[
+        str | None,
+        typer.Option("--verify-only", metavar="NAME", help="Deploy nothing: prove again what NAME, in service, is."),
+    ] = None,
     config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
-    """Merge, write GGUF and Modelfile, import, and prove that the model sees the prompt it was trained on."""
+    """Merge, write GGUF and Modelfile, import, and prove that what answers is what was trained: prompt, tokens, end and words."""
     from blogtwin.config import load_settings
+    from blogtwin.stages import bundle as bundling
     from blogtwin.stages import deploy as stage
+    from blogtwin.stages import verify
     from blogtwin.workspace import Workspace
 
     settings = load_settings(
@@ -38,12 +49,23 @@ def deploy(
             "deployment": {
                 "model_name": model_name,
                 "quantize": quantize,
+                "mode": mode,
                 "runtime": runtime,
                 "ollama_base_url": ollama_base_url,
+                "keep": keep,
             }
         },
     )
     workspace = replace(Workspace.here(settings), model=model_path or Path("models/blogging_twin"))
-    with console.progress("Deploying") as progress:
-        result = stage.run(settings, workspace, progress)
+    if bundle:
+        bundling.check_place(bundle)
+    with console.progress("Proving" if verify_only else "Deploying") as progress:
+        if verify_only:
+            result = verify.run(verify_only, settings, workspace, progress)
+        else:
+            result = stage.run(settings, workspace, progress)
+        if bundle:
+            bundled = bundling.run(settings, workspace, bundle, progress, verify_only)
+            notes = (*result.notes, *bundled.notes)
+            result = replace(result, outputs=(*result.outputs, *bundled.outputs), notes=notes)
     console.show(result, as_json)

@@ -64,8 +64,10 @@ Twin = Annotated[
     str | None, typer.Option("--model", help="The twin's deployed name.", show_default="deployment.model_name")
 ]
 Quantize = Annotated[str | None, setting("deployment", "quantize", "--quantize")]
+Mode = Annotated[str | None, setting("deployment", "mode", "--mode")]
 Runtime = Annotated[str | None, setting("deployment", "runtime", "--runtime")]
 EndpointUrl = Annotated[str | None, setting("deployment", "openai_base_url", "--url")]
+Keep = Annotated[int | None, setting("deployment", "keep", "--keep")]
 OllamaUrl = Annotated[str | None, setting("deployment", "ollama_base_url", "--ollama-base-url")]
 
 Samples = Annotated[int | None, setting("evaluation", "samples", "--samples")]

@@ -18,11 +18,14 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]
 _FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:(?<=\n\n)|\A)(?:(?: {4}|\t)[^\n]*\n?)+")
 _LINK = re.compile(r"!?\[([^\]\n]*)\](?:\([^)\n]*\)|\[[^\]\n]*\])")
+_DEFINITION = re.compile(r"^ {0,3}\[[^\]^\n][^\]\n]*\]:[ \t]+\S[^\n]*$", re.MULTILINE)
 _ADDRESS = re.compile(r"<?\b(?:https?://|www\.)[^\s>)\]]+>?")
 _INLINE_CODE = re.compile(r"(`+)[^`\n]+\1")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>")
 # A full stop ends a sentence when a space follows it; the full-width marks end one on their own.
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]*_]*\s+|(?<=[。！？])[」』）]*")
+_TOKEN = re.compile(rf"{_WORD.pattern}|\n(?=\s*\n)|[^\w\s]")
+_LEVEL = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"})  # curly or straight is the editor's choice
 _BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
 
 
@@ -30,6 +33,7 @@ def prose(text: str) -> str:
     """`text` without code, addresses and HTML tags: what nobody writes in a voice of their own. Markdown marks stay."""
     text = _FENCED.sub("\n", text)
     text = _INDENTED.sub("\n", text)
+    text = _DEFINITION.sub("", text)
     text = _LINK.sub(r"\1", text)
     text = _ADDRESS.sub("", text)
     text = _INLINE_CODE.sub("", text)
@@ -39,6 +43,16 @@ def prose(text: str) -> str:
 def words(text: str) -> list[str]:
     """The words of `text` in lower case, punctuation left out and ’ written as '."""
     return [word.lower().replace("’", "'") for word in _WORD.findall(text)]
+
+
+def level(text: str) -> str:
+    """`text` with straight quotation marks for typographic ones, of the same length."""
+    return text.translate(_LEVEL)
+
+
+def tokens(text: str) -> list[str]:
+    """Words in lower case, each mark by itself, and a line feed where a paragraph ends."""
+    return [one.lower() for one in _TOKEN.findall(level(text))]
 
 
 def cut(text: str, length: int) -> str:

@@ -33,6 +33,10 @@ _REMEDIES = {
 _FULL = "free some space on the disk where that Ollama keeps its models, then run the same command again"
 
 
+# Until the summer of 2026 Ollama ran some families (Qwen 3, Gemma 3) by an engine of its own, which takes no adapters.
+_MERGE = "deploy with --mode merged, or update Ollama: this one adds no adapter to a model of this family"
+
+
 @contextmanager
 def asking(what: str, address: str, local: bool, patience: float) -> Iterator[None]:
     """Whatever goes wrong while Ollama at `address` is asked to do `what` becomes a RuntimeUnavailable.
@@ -83,7 +87,7 @@ def _refused(code: int, said: str, what: str, address: str) -> RuntimeUnavailabl
         )
     if "<html" in said.lower() or not said:
         said = "it does not say why"
-    remedy = _FULL if "no space left" in said else _REMEDIES.get(code, SEE_LOG)
+    remedy = _FULL if "no space left" in said else _MERGE if "loras are not" in said else _REMEDIES.get(code, SEE_LOG)
     return RuntimeUnavailable(
         f"Ollama at {address} refused to {what}: {said}" + (f" ({status})" if status else ""), remedy
     )
@@ -98,5 +102,5 @@ def _start(local: bool) -> str:
 
 def _why(fault: Exception) -> str:
     """What a certificate or a wrong scheme says; that nobody listens needs no more words."""
-    text = str(fault)
+    text = str(fault.__context__ or fault)  # Ollama's own client says the same of every connection that fails
     return f" ({text})" if "SSL" in text or "certificate" in text.lower() else ""

@@ -164,7 +164,7 @@ def main() -> None:
         if options.check:
             subprocess.run([*prepare, "check", str(room / "small"), str(room / "short")], check=True)
         if not options.only_shape:
-            for threads in (None, 1):
+            for threads in (os.cpu_count(), 1):
                 name = f"{options.base.name} on {options.corpus.name}"
                 race = Race(
                     name,

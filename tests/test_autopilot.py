@@ -44,8 +44,8 @@ def values(corpus: Corpus, parameters: int, memory: int = 0, **decided: float) -
     [
         # measured good: starter with 137 examples; the Llama of 3.5 million with 544 and 2,044 (docs/experiments.md)
         (137, 800_000, {"epochs": 4.0, "batch_size": 2, "lora_r": 16}),
-        (544, 3_500_000, {"epochs": 3.0, "batch_size": 4, "lora_r": 16, "lora_alpha": 32, "patience": 3}),
-        (2_044, 3_500_000, {"epochs": 1.5, "batch_size": 8}),
+        (544, 3_500_000, {"epochs": 2.0, "batch_size": 2, "lora_r": 16, "lora_alpha": 32, "patience": 3}),
+        (2_044, 3_500_000, {"epochs": 1.0, "batch_size": 2}),
         # the field's: QLoRA and Biderman et al. took 1e-4 to 5e-4 for billions of parameters
         (544, 1_236_000_000, {"lora_r": 16, "lora_alpha": 32}),
         (400_000, 1_236_000_000, {"epochs": 1.0, "batch_size": 16, "warm_up": 0.03}),

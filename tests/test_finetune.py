@@ -196,11 +196,12 @@ def test_other_settings_start_over_instead_of_going_on(tiny_base: Path, workspac
     assert not adapter.work_folder(workspace.model).exists()
 
 
-def test_a_large_base_is_trained_in_bfloat16_with_less_memory_and_goes_on_to_the_same_bytes(
-    tiny_base: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("bf16", [True, False])
+def test_a_large_base_is_held_in_bfloat16_with_less_memory_and_goes_on_to_the_same_bytes(
+    bf16: bool, tiny_base: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "_LARGE", 1000)
-    monkeypatch.setattr(hardware, "detect_hardware_platform", lambda: replace(detect(), bf16=True, memory=400_000))
+    monkeypatch.setattr(hardware, "detect_hardware_platform", lambda: replace(detect(), bf16=bf16, memory=400_000))
     progress = Silent()
     result = finetune.run(settings(tiny_base), workspace, progress)
     wanted = files(workspace.model)
@@ -219,6 +220,7 @@ def test_the_precision_follows_the_processor() -> None:
     without = precision.Precision.choose(1_236_000_000, replace(with_bf16, bf16=False))
     assert (without.bf16, without.frugal) == (False, True)
     assert without.memory_needed(1_236_000_000) > 8e9
+    assert replace(without, narrow=True).memory_needed(1_236_000_000) < 6.5e9
 
 
 def test_training_ends_when_patience_does_and_never_before_a_better_step() -> None:

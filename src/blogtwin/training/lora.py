@@ -52,7 +52,7 @@ def _load(base: Base, precision: Precision) -> Any:
     try:
         model = AutoModelForCausalLM.from_pretrained(
             base.folder,
-            dtype=torch.bfloat16 if precision.bf16 else torch.float32,
+            dtype=torch.bfloat16 if precision.bf16 or precision.narrow else torch.float32,
             local_files_only=True,
             use_safetensors=True,
         )

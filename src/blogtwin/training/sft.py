@@ -29,8 +29,8 @@ def train(lesson: Lesson, engine: Engine, progress: Progress) -> Speed:
     model, own = engine.load(lesson.job), dict[str, Any]()
     if engine.lean:
         answer_loss.install(model.get_base_model())
-        lora_product.install(model)
-        own["gradient_checkpointing_kwargs"] = {"use_reentrant": False, "context_fn": lora_product.worth_keeping()}
+        lora_product.install(model, engine.widened)
+        own["gradient_checkpointing_kwargs"] = {"use_reentrant": False, "context_fn": lora_product.worth_keeping}
     trainer = _Trainer(
         model=model,
         args=configured(

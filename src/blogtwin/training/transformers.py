@@ -7,6 +7,7 @@ also the one that several processes share (see processes.py): each takes its par
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.util import find_spec
 
@@ -16,6 +17,7 @@ from blogtwin.training.base import Lesson, Memory, Speed, TrainJob
 from blogtwin.training.device import Device
 from blogtwin.training.engine import Engine
 from blogtwin.training.hardware import Hardware
+from blogtwin.training.precision import Precision
 from blogtwin.training.threads import limited
 
 
@@ -36,14 +38,14 @@ class Transformers:
         With FSDP a checkpoint is laid out otherwise, so such a run goes on from its own alone.
         """
         device = _device(job)
-        precision = device.precision(job.base.parameters, job.hardware)
+        precision = _precision(device, job)
         sharded = {"sharded": True} if processes.sharded() else {}
-        return {"device": device.name, "bf16": precision.bf16, "frugal": precision.frugal, **sharded}
+        return {"device": device.name, **asdict(precision), **sharded}
 
     def memory(self, job: TrainJob) -> Memory:
         """Of the device's, for all the processes that share it; a small base fits everywhere."""
         device = _device(job)
-        precision = device.precision(job.base.parameters, job.hardware)
+        precision = _precision(device, job)
         shards = processes.count() if processes.sharded() else 1
         needed = precision.memory_needed(job.base.parameters, job.settings.method, shards) if precision.frugal else 0
         return Memory(needed * (processes.on_this_machine() if device.name == "cpu" else 1), device.memory)
@@ -56,13 +58,14 @@ class Transformers:
         device = _device(job)
         if device.name == "cpu" and Device.choose(job.hardware).name != "cpu":
             progress.note(f"the processor trains: the memory of {job.hardware.device} is too small for {job.base.name}")
-        precision = device.precision(job.base.parameters, job.hardware)
+        precision = _precision(device, job)
         with limited(job.threads or (None if precision.frugal else 1)):
             engine = Engine(
                 load=partial(lora.model_of, precision=precision),
                 device=device.arguments(precision),
                 sft_loss="nll" if device.name == "cpu" else "chunked_nll",
                 lean=device.name == "cpu",
+                widened=precision.narrow,
             )
             if job.settings.method == "sft":
                 return sft.train(lesson, engine, progress)
@@ -74,5 +77,16 @@ def _device(job: TrainJob) -> Device:
     best = Device.choose(job.hardware)
     if best.name == "cpu" or processes.count() > 1 or not best.memory:
         return best
-    needed = best.precision(job.base.parameters, job.hardware).memory_needed(job.base.parameters, job.settings.method)
+    needed = _precision(best, job).memory_needed(job.base.parameters, job.settings.method)
     return best if needed <= best.memory else Device("cpu", job.hardware.bf16, job.hardware.memory)
+
+
+def _precision(device: Device, job: TrainJob) -> Precision:
+    """A large base is held in bfloat16, as it was published, also where the processor does not multiply it.
+
+    That is half the memory, and the time to convert the weights is lost in that of the products. Learning from preferences
+    computes by trl's own way, which wants all numbers alike, and so does FSDP.
+    """
+    precision = device.precision(job.base.parameters, job.hardware)
+    ours = device.name == "cpu" and job.settings.method == "sft" and not processes.sharded()
+    return replace(precision, narrow=ours and precision.frugal and not precision.bf16)

@@ -143,7 +143,9 @@ class DeploymentSettings:
         "an OpenAI-compatible endpoint (vLLM, llama-server, LM Studio), which has names of its own for its models; "
         "a key for it belongs into the variable BLOGTWIN_OPENAI_API_KEY",
     )
-    quantize: Literal["f16", "q8_0"] = _setting("q8_0", "the precision of the deployed weights: f16 or q8_0")
+    quantize: Literal["f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m"] = _setting(
+        "q8_0", "the precision of the deployed weights: f32, f16, bf16, q8_0, q6_k, q5_k_m or q4_k_m"
+    )
     mode: Literal["merged", "adapter"] = _setting(
         "merged",
         "merged: one file, base and adapter in one; adapter: a few megabytes a twin, beside a base that twins share",
@@ -228,7 +230,7 @@ def load_settings(config: Path | None = None, overrides: Overrides | None = None
     origin: dict[tuple[str, str], str] = {}
     for source in (_from_file(config), _from_environment(os.environ), _from_flags(overrides or {})):
         for (section, key), (value, where) in source.items():
-            merged[section][key] = value
+            merged[section][key] = value.lower() if key == "quantize" and isinstance(value, str) else value
             origin[section, key] = where
     try:
         settings = TypeAdapter(Settings).validate_python(merged)

@@ -22,7 +22,7 @@ from blogtwin.safetensors_file import check_safetensors
 if TYPE_CHECKING:
     import numpy as np
 
-BLOCK = 1 << 21  # numbers handled at once: 8 MiB in float32
+BLOCK = 1 << 19  # numbers handled at once: 2 MiB in float32, which stays in the cache from reading to writing
 _BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 
 

@@ -13,7 +13,8 @@ from blogtwin.training.schedule import Schedule
 _LOOK = 0.5  # of what it costs to learn from a token, to look at one: the way forward without the way back
 _CHECKPOINTS = 5  # two to go on from, the best up to each, and the one that is being written
 _NUMBER = 4  # bytes; an adapter and AdamW's two averages are float32
-_BITS: dict[str, float] = {"f16": 16, "q8_0": 8.5}  # a weight; q8_0 shares a 16-bit scale among 32
+# A weight; q8_0 shares a 16-bit scale among 32, the K mixes keep some matrices finer than their name says.
+_BITS = {"f32": 32.0, "f16": 16.0, "bf16": 16.0, "q8_0": 8.5, "q6_k": 6.6, "q5_k_m": 5.8, "q4_k_m": 5.0}
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def _parts(
     for text in answers:
         answer = _numbers(tokenizer, template.answer(text))
         if len(answer) > room:
-            answer = _shortened(tokenizer, text, room) if room >= _LEAST_ANSWER else []
+            answer = _shortened(tokenizer, template.answer_begin + text, room) if room >= _LEAST_ANSWER else []
             shortened = True
         fitted.append(answer)
     return prompt, fitted, shortened

@@ -16,14 +16,15 @@ from blogtwin.architectures import DEPLOYABLE
 from blogtwin.chat_template import CHATML, LLAMA3
 from blogtwin.errors import ModelError, OutputError
 from blogtwin.export.checkpoint import write_float16
-from blogtwin.export.gguf import write_gguf
+from blogtwin.export.gguf import write_gguf, write_model
 from blogtwin.export.gguf_architectures import ARCHITECTURES, rope_factors
-from blogtwin.export.merge import merge
+from blogtwin.export.merge import merge, merged
+from blogtwin.export.model import Provenance
 from blogtwin.export.modelfile import modelfile
 from blogtwin.export.vocabulary import check_vocabulary
 from blogtwin.manifest import hash_file
 from blogtwin.progress import Silent
-from blogtwin.records import Artifact, Sampling
+from blogtwin.records import Artifact, Message, Sampling
 from blogtwin.runtimes.llama_cpp import LlamaCpp
 from blogtwin.runtimes.llama_server import load as _load
 from tiny_models import QUESTIONS, SYSTEM, conversation, greedy, recite, save_adapter, save_tokenizer, write_card
@@ -69,7 +70,7 @@ def artifact_of(gguf: Path, template: str, system: str = SYSTEM, quantization: s
     )
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="session", params=FAMILIES)
 def family(request: pytest.FixtureRequest, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of each family that recites its answers."""
     changes = dict(FAMILIES[request.param])
@@ -93,6 +94,84 @@ def test_llama_cpp_recites_token_for_token_what_transformers_does(family: Path, 
         ids, text = greedy(family, question)
         assert len(ids) == 32
         assert "".join(runtime.chat("tiny", conversation(question), SAMPLING.greedy(32))) == text
+
+
+def test_ollama_shows_and_recites_what_transformers_does(family: Path, tmp_path: Path, ollama: str) -> None:
+    """The prompt, its number of tokens, and the 32 likeliest tokens after it."""
+    gguf = write_gguf(family, tmp_path / "model.gguf", "f16", "tiny", Silent())
+    template = tiny_models.template_of(family)
+    runtime = Ollama(ollama, threads=1)
+    runtime.install(artifact_of(gguf, template.name), "tiny:latest", Silent())
+    words = Tokenizer.from_file(str(family / "tokenizer.json"))
+    turns = [*conversation(QUESTIONS[0]), Message(role="assistant", content="It rains."), *conversation("Why?")[1:]]
+    for messages in (conversation(QUESTIONS[1])[1:], conversation(QUESTIONS[2]), turns):
+        prompt = template.prompt(messages if messages[0].role == "system" else [*conversation("")[:1], *messages])
+        assert runtime.render("tiny:latest", messages) == prompt
+        counted = words.encode(prompt, add_special_tokens=False).ids
+        assert runtime.prompt_tokens("tiny:latest", messages) == len(counted)
+    for question in QUESTIONS[:2]:
+        _, text = greedy(family, question)
+        answer = "".join(runtime.chat("tiny:latest", conversation(question), SAMPLING.greedy(32)))
+        assert answer.strip() == text.strip()
+
+
+@pytest.mark.parametrize("quantization", ["f32", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m"])
+def test_each_precision_is_close_to_the_model_by_its_bits(tiny_base: Path, tmp_path: Path, quantization: Any) -> None:
+    """llama.cpp reads back what was meant, for rows that blocks of 256 divide and for others."""
+    from gguf import GGUFReader, dequantize
+    from safetensors.torch import load_file
+
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(tiny_base / name, tmp_path / name)
+    wide = tiny_models.config("llama", 1024, 4, hidden_size=256, intermediate_size=160, num_hidden_layers=8)
+    from transformers import AutoModelForCausalLM
+
+    AutoModelForCausalLM.from_config(wide).half().save_pretrained(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text(LLAMA3.jinja, encoding="utf-8")
+    gguf = write_gguf(tmp_path, tmp_path / "model.gguf", quantization, "tiny", Silent())
+    weights = load_file(tmp_path / "model.safetensors")
+    read = {tensor.name: tensor for tensor in GGUFReader(gguf).tensors}
+    bits = {
+        "F32": 1e-9,
+        "BF16": 5e-3,
+        "Q8_0": 6e-3,
+        "Q6_K": 3e-2,
+        "Q5_K": 5e-2,
+        "Q5_0": 6e-2,
+        "Q5_1": 6e-2,
+        "Q4_K": 1e-1,
+    }
+    for name, written in (
+        ("model.embed_tokens.weight", "token_embd.weight"),
+        ("model.layers.3.self_attn.v_proj.weight", "blk.3.attn_v.weight"),
+        ("model.layers.7.mlp.down_proj.weight", "blk.7.ffn_down.weight"),
+        ("model.layers.0.mlp.up_proj.weight", "blk.0.ffn_up.weight"),
+    ):
+        tensor, expected = read[written], weights[name].float().numpy()
+        found = dequantize(tensor.data, tensor.tensor_type).reshape(expected.shape)
+        apart = ((found - expected) ** 2).mean() ** 0.5 / (expected**2).mean() ** 0.5
+        assert apart < bits[tensor.tensor_type.name], (written, tensor.tensor_type.name)
+    kinds = [read[f"blk.{layer}.attn_v.weight"].tensor_type.name for layer in range(8)]
+    assert (len(set(kinds)) == 2) == quantization.endswith("_m")
+    assert _next_token(gguf, [0, 5, 6, 7])
+
+
+def test_q8_0_chooses_the_next_token_that_transformers_chooses_19_times_of_20(family: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    gguf = write_gguf(family, tmp_path / "model.gguf", "q8_0", "tiny", Silent())
+    words, template = Tokenizer.from_file(str(family / "tokenizer.json")), tiny_models.template_of(family)
+    model = AutoModelForCausalLM.from_pretrained(family, dtype=torch.float32)
+    agreed = []
+    for question, answer in zip(QUESTIONS[:3], tiny_models.answers(), strict=False):
+        held = words.encode(template.prompt(conversation(question)) + template.answer(answer), add_special_tokens=False)
+        with torch.no_grad():
+            choices = model(torch.tensor([held.ids])).logits[0].argmax(-1).tolist()
+        for end in range(len(held.ids) - 30, len(held.ids), 2):
+            found = _next_token(gguf, held.ids[:end])
+            agreed.append(max(found, key=found.__getitem__) == choices[end - 1])
+    assert sum(agreed) / len(agreed) >= 0.95
 
 
 def test_llama_cpp_gives_every_next_token_the_probability_that_transformers_does(family: Path, tmp_path: Path) -> None:
@@ -151,7 +230,8 @@ def test_a_base_beside_the_adapter_and_one_in_shards_are_found(tiny_base: Path, 
     AutoModelForCausalLM.from_pretrained(tiny_base).save_pretrained(adapter / "base", max_shard_size="200KB")
     assert len(list((adapter / "base").glob("*.safetensors"))) > 1
     whole = merge(adapter, tmp_path / "whole") / "model.safetensors"
-    write_card(adapter, tiny_base, base_path="base")
+    shutil.copyfile(tiny_base / "tokenizer.json", adapter / "base" / "tokenizer.json")
+    write_card(adapter, adapter / "base", base_path="base")
     beside = merge(adapter, tmp_path / "beside") / "model.safetensors"
     import torch
     from safetensors.torch import load_file
@@ -205,11 +285,13 @@ def test_an_adapter_for_another_base_is_refused(tiny_adapter: Path, tiny_base: P
 
     other = tmp_path / "other"
     AutoModelForCausalLM.from_config(tiny_models.config("llama", 1024, 4, hidden_size=32)).save_pretrained(other)
+    shutil.copyfile(tiny_base / "tokenizer.json", other / "tokenizer.json")
     adapter = _copied(tiny_adapter, tmp_path)
-    write_card(adapter, tiny_base, base_path=str(other))
-    with pytest.raises(ModelError, match=r"q_proj|down_proj|k_proj") as refusal:
-        merge(adapter, tmp_path / "merged")
-    assert "finetune" in refusal.value.hint
+    for claimed, said in ((tiny_base, "fits no other weights"), (other, r"q_proj|down_proj|k_proj")):
+        write_card(adapter, claimed, base_path=str(other))
+        with pytest.raises(ModelError, match=said) as refusal:
+            merge(adapter, tmp_path / "merged")
+        assert "finetune" in refusal.value.hint
 
 
 def test_weights_that_sixteen_bits_cannot_hold_are_refused(tiny_base: Path, tmp_path: Path) -> None:
@@ -308,6 +390,35 @@ def test_the_gguf_says_what_a_reader_of_gguf_expects(tiny_adapter: Path, tmp_pat
 
     weights = load_file(model / "model.safetensors")["model.embed_tokens.weight"].float().numpy()
     assert abs(dequantize(embedding.data, embedding.tensor_type) - weights).max() <= abs(weights).max() / 250
+
+
+def test_the_gguf_says_where_it_comes_from(tiny_adapter: Path, tmp_path: Path) -> None:
+    from gguf import GGUFReader
+
+    about = Provenance(
+        "my-twin",
+        author="Ada",
+        base_model="llama3.2:1b",
+        base_repository="someone/Llama",
+        licence="MIT",
+        data_hash="abcd",
+    )
+    gguf = write_model(merged(tiny_adapter), tmp_path / "model.gguf", "f16", about, Silent())
+    value = {name: field.contents() for name, field in GGUFReader(gguf).fields.items()}
+    assert value["general.author"] == "Ada"
+    assert (value["general.base_model.0.name"], value["general.base_model.0.organization"]) == (
+        "llama3.2:1b",
+        "someone",
+    )
+    assert (value["general.license"], value["general.dataset.0.version"]) == ("MIT", "abcd")
+    assert value["general.quantized_by"] == "blogtwin"
+    assert "general.description" not in value
+
+
+def test_merging_while_writing_gives_the_numbers_that_a_merged_folder_gives(tiny_adapter: Path, tmp_path: Path) -> None:
+    at_once = write_model(merged(tiny_adapter), tmp_path / "a.gguf", "f16", Provenance("tiny"), Silent())
+    folder = merge(tiny_adapter, tmp_path / "merged")
+    assert hash_file(at_once) == hash_file(write_gguf(folder, tmp_path / "b.gguf", "f16", "tiny", Silent()))
 
 
 def test_rotary_factors_follow_the_published_rule() -> None:

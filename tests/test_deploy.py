@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -17,6 +18,7 @@ import pytest
 
 from blogtwin import workspace as places
 from blogtwin.chat_template import LLAMA3, TEMPLATES
+from blogtwin.cli.app import main
 from blogtwin.config import Settings, load_settings
 from blogtwin.errors import InputError, ModelError, OutputError, ProofFailed, RuntimeUnavailable
 from blogtwin.evaluation.parity import first_difference
@@ -369,3 +371,23 @@ def test_the_first_difference_is_shown_with_its_neighbours() -> None:
     longer = first_difference([0], [0, 1], letters)
     assert longer is not None
     assert (longer.position, longer.expected, longer.found) == (1, "a▸(end)◂", "a▸b◂")
+
+
+def test_verify_only_tells_figures_or_the_difference(
+    project: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.model.parent.parent)
+    monkeypatch.setenv("BLOGTWIN_MACHINE_THREADS", "1")
+    deploy.run(_settings(runtime="llama-cpp"), project, Silent())
+    capsys.readouterr()
+    assert main(["deploy", "--verify-only", "my-twin", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["stage"] == "verify"
+    assert told["counts"]["prompts_proved"] >= 6
+    assert main(["deploy", "--verify-only", "my-twin"]) == 0
+    assert "nothing was changed" in capsys.readouterr().out
+    honest = LlamaCpp.render
+    monkeypatch.setattr(LlamaCpp, "render", lambda *asked: honest(*asked).replace("\n\n", "\n"))
+    assert main(["deploy", "--verify-only", "my-twin"]) == 1
+    assert "at token" in (said := capsys.readouterr().err)
+    assert "hint:" in said

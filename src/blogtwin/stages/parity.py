@@ -153,7 +153,7 @@ def _compared(
 
     Up to the first place where they part the two have the same words, so only the rest is written.
     """
-    ends = {number for number in map(pieces.number, template.stop) if number is not None}
+    ends = {number for number in map(pieces.number, (template.turn_end, *template.stop)) if number is not None}
     found, served, trained, writing = list[Compared](), list[str](), list[str](), 0.0
     with progress.task("Comparing it with its adapter", len(answers), "answers") as task:
         reference = Reference(base, adapter, bf16)
@@ -197,7 +197,7 @@ def _result(found: Sequence[Compared], served: Sequence[str], trained: Sequence[
 
 def _judge(runtime: Runtime, result: ParityResult, found: Sequence[Compared], bound: _Bound, quantization: str) -> None:
     """Raise ProofFailed for what the precision that was deployed does not explain."""
-    apart = sum(one.apart for one in found)
+    apart = sum(one.apart for one in found) - result.ran_on  # those are told below, by what they are
     if apart > max(2, bound.apart * result.tokens):  # two tokens in a handful are no share
         worst = max((one.worst for one in found if one.worst), key=lambda one: one.gap)
         raise ProofFailed(

@@ -118,11 +118,7 @@ class LlamaCpp:
             "stop": list(TEMPLATES[served.find(name).template].stop),
             "cache_prompt": False,  # a prompt read in other pieces rounds differently: the same seed, the same answer
         }
-        with (
-            self._asking(name) as server,
-            server.client() as client,
-            client.stream("POST", _CHAT, json=body, extensions={"trace": connection.trace}) as response,
-        ):
+        with self._asking(name) as server, server.stream(_CHAT, body, connection) as response:
             yield from pieces(response)
 
     def _wanted(self, artifact: Artifact) -> Wanted:

@@ -6,11 +6,14 @@ requests at once (`slots`), each with a context of its own, so that none can pus
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blogtwin.errors import RuntimeUnavailable
+from blogtwin.runtimes.answer import Connection
 
 if TYPE_CHECKING:
     import httpx
@@ -26,6 +29,7 @@ class LlamaServer:
         self.address = str(engine.listening_address)
         self.context, self.slots = context, slots
         self._secret = secret
+        self._open: set[Connection] = set()
 
     def client(self) -> httpx.Client:
         import httpx
@@ -37,8 +41,23 @@ class LlamaServer:
             trust_env=False,  # a proxy for the web must not be asked for a server inside this process
         )
 
+    @contextlib.contextmanager
+    def stream(self, path: str, body: dict[str, Any], connection: Connection) -> Iterator[httpx.Response]:
+        """A response that streams over `connection`."""
+        self._open.add(connection)
+        try:
+            with (
+                self.client() as client,
+                client.stream("POST", path, json=body, extensions={"trace": connection.trace}) as response,
+            ):
+                yield response
+        finally:
+            self._open.discard(connection)
+
     def stop(self) -> None:
         """Give the memory back. Answers that are being written break off."""
+        for connection in tuple(self._open):  # the engine would wait until somebody reads what it has to say
+            connection.cut()
         self._engine = None
 
 

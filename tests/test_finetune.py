@@ -201,7 +201,9 @@ def test_a_large_base_is_held_in_bfloat16_with_less_memory_and_goes_on_to_the_sa
     bf16: bool, tiny_base: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "_LARGE", 1000)
-    monkeypatch.setattr(hardware, "detect_hardware_platform", lambda: replace(detect(), bf16=bf16, memory=400_000))
+    monkeypatch.setattr(
+        hardware, "detect_hardware_platform", lambda: replace(detect(), bf16=bf16, memory=400_000 if bf16 else 520_000)
+    )
     progress = Silent()
     result = finetune.run(settings(tiny_base), workspace, progress)
     wanted = files(workspace.model)

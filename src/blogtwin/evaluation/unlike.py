@@ -48,8 +48,10 @@ class Letters:
     Interpolated as method C of Witten and Bell, 1991, IEEE Transactions on Information Theory 37(4).
     """
 
-    def __init__(self, texts: Sequence[str], order: int) -> None:
-        self.order = order
+    def __init__(self, texts: Sequence[str], order: int, below: Letters | None = None) -> None:
+        """order: how many letters are looked at together. below: a model that is right where these texts say nothing."""
+        self._order, self._below = order, below
+        self._known: dict[str, float] = {}  # most sequences of a text are in others too
         self._grams: list[Counter[str]] = [Counter() for _ in range(order + 1)]  # by length; of length 0 the empty one
         for text in texts:
             line = _line(text)
@@ -59,17 +61,25 @@ class Letters:
         self._kinds: list[Counter[str]] = [Counter(gram[:-1] for gram in grams) for grams in self._grams[1:]]
         self._alphabet = len(self._grams[1]) + 100  # and as many that the author has not used yet
 
-    def chance(self, line: str, at: int, chance: float | None = None) -> float:
-        """The probability of the letter at `at` after those before it. chance: what it is where nothing is known."""
-        chance = chance or 1 / self._alphabet
-        for length in range(min(self.order - 1, at) + 1):
-            context = line[at - length : at]
+    def bits(self, line: str, at: int) -> float:
+        """How surprising the letter at `at` is after those before it."""
+        gram = line[max(0, at - self._order + 1) : at + 1]
+        found = self._known.get(gram)
+        if found is None:
+            found = self._known[gram] = self._bits(gram)
+        return found
+
+    def _bits(self, gram: str) -> float:
+        last = len(gram) - 1
+        chance = 2 ** -self._below.bits(gram, last) if self._below else 1 / self._alphabet
+        for length in range(last + 1):
+            context = gram[last - length : last]
             kinds = self._kinds[length].get(context, 0)
             if not kinds:
                 break
             seen = self._grams[length][context]
-            chance = (self._grams[length + 1].get(context + line[at], 0) + kinds * chance) / (seen + kinds)
-        return chance
+            chance = (self._grams[length + 1].get(context + gram[last], 0) + kinds * chance) / (seen + kinds)
+        return -log2(chance)
 
 
 class _Read(NamedTuple):
@@ -99,11 +109,10 @@ class _Models(NamedTuple):
         for part in parts:
             begin, end = max(2, place - len(joint)), place + len(part)
             place = end + len(joint)
-            own = [self.author.chance(line, at) for at in range(begin, end)]
-            base = [self.base.chance(line, at, chance) for at, chance in zip(range(begin, end), own, strict=True)]
             counts = not asked.intersection(words(part))
-            read.bits.append(-sum(map(log2, own)) * counts)
-            read.explained.append(sum(map(log2, base)) * counts + read.bits[-1])
+            read.bits.append(sum(self.author.bits(line, at) for at in range(begin, end)) * counts)
+            with_base = sum(self.base.bits(line, at) for at in range(begin, end)) * counts
+            read.explained.append(read.bits[-1] - with_base)
             read.letters.append((end - begin) * counts)
         return read
 
@@ -133,7 +142,7 @@ def unlike(
     order = ORDER // 2 if unspaced("\n".join(body[:500] for body in bodies)) else ORDER
     author = Letters(learned[:: max(1, round(sum(map(len, learned)) / LETTERS))], order)
     # Halves of the prompts: what the base model says of an answer's own subject must not explain the answer.
-    halves = [_Models(author, Letters([prose(one) for one in base[1 - half :: 2]], order)) for half in (0, 1)]
+    halves = [_Models(author, Letters([prose(one) for one in base[1 - half :: 2]], order, author)) for half in (0, 1)]
     own = [_usual(models, held) for models in halves]
     if len(own[0]) < _USUAL // 4:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,21 @@ def test_until_ends_after_that_stage(there: list[str], capsys: pytest.CaptureFix
     assert list(outcome([*there, "--until", "prepare"], capsys)) == ["ingest", "prepare"]
     assert Path("data/training_data.jsonl").is_file()
     assert not Path("models").exists()
+
+
+def test_force_reads_again_what_seems_not_to_have_changed(there: list[str], blog: Path) -> None:
+    """A file whose size and time are those of the last run: copied back with its time, or on a disk with coarse clocks."""
+    post = blog / "kettle.md"
+    was, text = post.stat(), post.read_text("utf-8")
+    try:
+        post.write_text(text.replace("kettle", "bottle"), encoding="utf-8")
+        os.utime(post, ns=(was.st_atime_ns, was.st_mtime_ns))
+        assert main([*there, "--until", "ingest"]) == 0
+        assert "bottle" not in Path("data/raw_blogs.jsonl").read_text("utf-8")
+        assert main([*there, "--until", "ingest", "--force"]) == 0
+        assert "bottle" in Path("data/raw_blogs.jsonl").read_text("utf-8")
+    finally:
+        post.write_text(text, encoding="utf-8")
 
 
 def test_one_line_makes_a_twin_and_ends_with_a_table(there: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,6 +140,10 @@ class Plan:
             name: one.sha256 for name, one in last.outputs.items()
         }
 
+    def forget(self) -> None:
+        """As if this stage had never run: nothing that it made is taken for what it would make."""
+        self.manifest.unlink(missing_ok=True)
+
     def finish(self, counts: Mapping[str, float]) -> Manifest:
         """Write the manifest: the last thing a stage does."""
         done = Manifest(

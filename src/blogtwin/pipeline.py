@@ -92,5 +92,7 @@ def run(
             yield Outcome(name, "nothing has changed", None, last.counts if last else {})
             continue
         progress.note(step if stale == NEVER_RUN else f"{step}: {stale}")
+        if force:
+            plan.forget()  # stages keep what has not changed by the manifest too
         result = stage.run(settings, workspace, progress)
         yield Outcome(name, stale, result, result.counts)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from blogtwin.evaluation.habits import habits
+from blogtwin.evaluation.habits import Habit, habits
 from blogtwin.evaluation.voice import Voice, voice_score
-from blogtwin.evaluation.words import cut, paragraphs, prose, sentences, unspaced, words
+from blogtwin.evaluation.words import cut, outline, paragraphs, prose, sentences, unspaced, words
 from conftest import EXAMPLES
 
 LENGTH = 220  # words, about what an answer of 300 tokens has
@@ -161,10 +161,80 @@ def test_one_prompt_gives_a_score_without_an_interval(texts: dict[str, list[str]
     assert any("no interval" in remark for remark in voice.remarks)
 
 
-def test_a_model_that_says_nothing_gets_no_score(texts: dict[str, list[str]]) -> None:
-    voice = voice_score(texts["training"], texts["held out"], texts["base"], [""] * 6, seed=7)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "```\ncode alone\n```",
+        "Yes.",
+        "the the the " * 80,
+        "Der Hund lief über die Straße und bellte. " * 30,
+        "雨が降る。" * 60,
+    ],
+    ids=["nothing", "code", "one word", "a loop", "another language", "another script"],
+)
+def test_what_is_no_answer_scores_low(texts: dict[str, list[str]], answer: str) -> None:
+    voice = scored(texts, [answer] * 6)
+    assert voice.score is not None
+    assert voice.score < 0.2
+    assert "nan" not in voice.model_dump_json()
+
+
+def test_a_base_that_says_nothing_leaves_nothing_to_measure(texts: dict[str, list[str]]) -> None:
+    voice = voice_score(texts["training"], texts["held out"], [""] * 6, texts["base"], seed=7)
     assert voice.score is None
     assert voice.remarks
+
+
+def test_shuffled_words_score_below_the_author_and_above_nothing(texts: dict[str, list[str]]) -> None:
+    chance = random.Random(5)
+    shuffled = [" ".join(chance.sample(words(text), len(words(text)))) for text in texts["other posts"]]
+    assert whole(scored(texts, shuffled))[0] < 0.4 < whole(scored(texts, texts["other posts"]))[0]
+
+
+def test_more_posts_make_a_narrower_interval(texts: dict[str, list[str]]) -> None:
+    def width(count: int) -> float:
+        posts = [*texts["held out"], *texts["other posts"]]
+        half = [cut(text, LENGTH) for text in posts]
+        voice = voice_score(
+            texts["training"], half[:count], model_texts(12, seed=1)[:count], half[-count:][::-1], seed=7
+        )
+        _, low, high = whole(voice)
+        return high - low
+
+    assert width(12) < width(6) < width(3)
+
+
+def test_a_twin_of_another_author_scores_below_the_right_one(texts: dict[str, list[str]]) -> None:
+    """The wrong twin has the author's formatting and half the words, and every sentence turned into an exclamation."""
+    wrong = [re.sub(r"[,;:]", " -", text.replace(".", "!")).upper() for text in texts["other posts"]]
+    assert whole(scored(texts, wrong))[0] < whole(scored(texts, texts["other posts"]))[0]
+
+
+def test_formatting_is_heard_apart_from_punctuation(texts: dict[str, list[str]]) -> None:
+    training = [outline(post) for post in texts["training"]]
+    straight = "\n\n".join(texts["other posts"])
+    listed = re.sub(r"(?<=[.!?])\s+", "\n- ", straight)
+    linked = re.sub(r"\b(the \w+)", r"[\1](https://example.org)", straight)
+    shown = re.sub(r"\n\n", "\n\n```\na line of code\n```\n\n", straight)
+
+    def distance(habit: Habit, text: str) -> float:
+        return float(habit.distance(habit.count(outline(text))[None])[0])
+
+    for habit in habits(training):
+        if habit.name == "formatting":
+            for formatted in (listed, linked, shown):
+                assert distance(habit, formatted) > distance(habit, straight)
+        else:
+            assert distance(habit, linked) == pytest.approx(distance(habit, straight))
+
+
+def test_a_poorer_vocabulary_is_heard(texts: dict[str, list[str]]) -> None:
+    def of(twin: Sequence[str]) -> float:
+        return next(one.twin for one in scored(texts, twin).habits if one.habit == "vocabulary")
+
+    poor = [" ".join([" ".join(text.split()[:30])] * 7) for text in texts["other posts"]]
+    assert of(poor) > of(texts["other posts"])
 
 
 def test_it_takes_few_seconds(texts: dict[str, list[str]]) -> None:

@@ -11,10 +11,11 @@ from typing import Literal
 import numpy as np
 
 from blogtwin.evaluation.habits import Array, Habit, habits
-from blogtwin.evaluation.words import cut, prose, words
+from blogtwin.evaluation.words import cut, outline, words
 from blogtwin.records import Record
 
 RESAMPLES = 2000
+LEAST = 50  # words a prompt, below which an answer's shortness is its own fault
 _DOUBT = 0.05  # a habit is left out when base and author change places in more than this share of the resamples
 
 
@@ -67,11 +68,11 @@ def voice_score(
     """
     if not len(held_out) == len(base) == len(twin):
         raise ValueError(f"{len(held_out)} posts, {len(base)} and {len(twin)} answers: each prompt needs all three")
-    sides = _equal_lengths([[prose(text) for text in side] for side in (base, twin, held_out)])
+    sides = _equal_lengths([[outline(text) for text in side] for side in (base, twin, held_out)])
     compared = min(sum(len(words(text)) for text in side) for side in sides)
-    author = [prose(post) for post in training]
-    if not compared or not any(words(post) for post in author):
-        reason = "one side has no words" if base else "no held-out title was answered"
+    author = [outline(post) for post in training]
+    if not any(map(words, sides[0])) or not any(map(words, sides[2])) or not any(map(words, author)):
+        reason = "the base model or the author has no words" if base else "no held-out title was answered"
         return _unmeasured(reason, len(base), resamples)
     draws = _draws(len(base), seed, resamples)
     scores: list[HabitScore] = []
@@ -113,16 +114,18 @@ def voice_score(
 
 
 def _equal_lengths(sides: list[list[str]]) -> list[list[str]]:
-    """Every side cut to as many words, added up, as the shortest of the three has; each text by the same share of its own.
+    """Each side (base, twin, author) cut to as many words, added up, as the shortest has: each text by one share of its own.
 
     Length alone moves each of these measures: the more words, the nearer any text comes to a profile. Answers of 200 words
     beside posts of 2,000 would look like a stranger's whoever wrote them. What counts is the sum, because counts are added
-    up; so one short answer does not cost its prompt's other two texts their words.
+    up; so one short answer does not cost its prompt's other two texts their words. But a twin that says next to nothing
+    must not cut the others down until nothing can be told apart: below LEAST words a prompt it is left to look strange.
     """
     lengths = [[len(words(text)) for text in side] for side in sides]
-    least = min(sum(side) for side in lengths)
+    base, twin, author = map(sum, lengths)
+    least = min(base, author, max(twin, LEAST * len(sides[1])))
     return [
-        [cut(text, round(length * least / max(1, sum(own)))) for text, length in zip(side, own, strict=True)]
+        [cut(text, round(length * min(1, least / max(1, sum(own))))) for text, length in zip(side, own, strict=True)]
         for side, own in zip(sides, lengths, strict=True)
     ]
 

@@ -26,18 +26,39 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]*_]*\s+|(?<=[。！？])[」』）]*")
 _TOKEN = re.compile(rf"{_WORD.pattern}|\n(?=\s*\n)|[^\w\s]")
 _LEVEL = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"})  # curly or straight is the editor's choice
+SIGNS = CODE_BLOCK, CODE, LINK, PICTURE = (
+    "\ue000",
+    "\ue001",
+    "\ue002",
+    "\ue003",
+)  # of private use: in no text, and no word
+_NO_SIGNS = str.maketrans("", "", "".join(SIGNS))
 _BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
 
 
-def prose(text: str) -> str:
-    """`text` without code, addresses and HTML tags: what nobody writes in a voice of their own. Markdown marks stay."""
-    text = _FENCED.sub("\n", text)
-    text = _INDENTED.sub("\n", text)
+def outline(text: str) -> str:
+    """`text` without code, addresses and HTML tags: what nobody writes in a voice of their own. Markdown marks stay.
+
+    Where a block of code, code, a link or a picture was stands one of `SIGNS`: how often one shows them is a habit.
+    """
+    text = text.translate(_NO_SIGNS)
+    text = _FENCED.sub(f"\n{CODE_BLOCK}\n", text)
+    text = _INDENTED.sub(f"{CODE_BLOCK}\n", text)
     text = _DEFINITION.sub("", text)
-    text = _LINK.sub(r"\1", text)
-    text = _ADDRESS.sub("", text)
-    text = _INLINE_CODE.sub("", text)
+    text = _LINK.sub(lambda link: (PICTURE if link[0].startswith("!") else LINK) + link[1], text)
+    text = _ADDRESS.sub(LINK, text)
+    text = _INLINE_CODE.sub(CODE, text)
     return _TAG.sub("", text).strip()
+
+
+def prose(text: str) -> str:
+    """`outline` without its signs: words, punctuation and Markdown marks."""
+    return outline(text).translate(_NO_SIGNS).strip()
+
+
+def unsigned(text: str) -> str:
+    """An outline without its signs."""
+    return text.translate(_NO_SIGNS)
 
 
 def words(text: str) -> list[str]:

@@ -27,6 +27,7 @@ from blogtwin.progress import Silent
 from blogtwin.records import Artifact, Message, Sampling
 from blogtwin.runtimes.llama_cpp import LlamaCpp
 from blogtwin.runtimes.llama_server import load as _load
+from blogtwin.runtimes.ollama import Ollama
 from tiny_models import QUESTIONS, SYSTEM, conversation, greedy, recite, save_adapter, save_tokenizer, write_card
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, top_k=40, min_p=0.05, repeat_penalty=1.0, max_tokens=64)

@@ -12,7 +12,7 @@ import pytest
 from blogtwin.chat_template import LLAMA3
 from blogtwin.errors import ModelError
 from blogtwin.evaluation import perplexity
-from blogtwin.evaluation.perplexity import HeldOut, Losses, answer_losses
+from blogtwin.evaluation.perplexity import HeldOut, Losses, answer_losses, shown
 from blogtwin.progress import Silent
 from blogtwin.records import Message
 
@@ -108,3 +108,55 @@ def test_an_adapter_that_does_not_fit_its_base_is_named(tiny_base: Path, tiny_ad
     answer = HeldOut("post", tokens=[0, 1, 2], prompt=1, words=1)
     with pytest.raises(ModelError, match="does not load on its base"):
         answer_losses(tiny_base, broken, [answer], bf16=False, threads=1, progress=Silent())
+
+
+def test_posts_are_shown_behind_the_head_and_cut_before_their_end_marker_to_fit() -> None:
+    long, short = [*range(100, 300), 9], [7, 7, 9]
+    found = shown([short, long, long], prompt=[1, 2, 3], answer=[4, 5], context=308, head=2)
+    assert found is not None
+    assert len(found) == 308
+    assert found[:5] == [1, 2, 7, 7, 9]
+    assert found[-3:] == [3, 4, 5]
+    assert found.count(9) == 3
+    assert found[5:155] == [*range(100, 249), 9]
+
+
+def test_without_room_for_posts_nothing_is_shown() -> None:
+    assert shown([[7] * 100] * 3, prompt=[1] * 50, answer=[4] * 50, context=200) is None
+    assert shown([], prompt=[1], answer=[4], context=200) is None
+
+
+def test_the_few_shot_base_is_the_base_behind_real_posts(
+    tiny_base: Path, tiny_adapter: Path, answers: list[HeldOut], losses: Losses
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    asked = []
+    for answer in answers:
+        prompt, text = answer.tokens[: answer.prompt], answer.tokens[answer.prompt :]
+        behind = shown([answers[0].tokens[1:], answers[1].tokens[1:]], prompt, text, context=2048)
+        asked.append(HeldOut(answer.post_id, answer.tokens, answer.prompt, answer.words, "topic", behind))
+    found = answer_losses(tiny_base, tiny_adapter, asked, bf16=False, threads=1, progress=Silent())
+    assert found.base == pytest.approx(losses.base, rel=1e-4)
+    assert found.twin == pytest.approx(losses.twin, rel=1e-4)
+    assert found.few_shot is not None
+    base = AutoModelForCausalLM.from_pretrained(tiny_base)
+    for one, nats in zip(asked, found.few_shot, strict=True):
+        assert one.shown is not None
+        labels = torch.tensor([[-100] * (len(one.shown) - one.counted) + one.shown[-one.counted :]])
+        with torch.no_grad():
+            mean = float(base(torch.tensor([one.shown]), labels=labels).loss)
+        assert nats == pytest.approx(mean * one.counted, rel=1e-4)
+    assert "perplexity_per_word_few_shot" in found.perplexities()
+
+
+def test_kinds_are_told_apart_and_add_up() -> None:
+    answers = [HeldOut("post", [0] * 15, 5, 5, kind) for kind in ("topic", "section", "topic")]
+    whole = Losses(answers, base=[10.0, 20.0, 30.0], twin=[1.0, 2.0, 3.0])
+    kinds = whole.of_kinds()
+    assert list(kinds) == ["topic", "section"]
+    assert kinds["topic"].perplexities()["perplexity_base"] == pytest.approx(math.exp(2))
+    assert kinds["section"].twin == [2.0]
+    assert sum(len(part.answers) for part in kinds.values()) == len(answers)
+    assert "perplexity_few_shot" not in whole.perplexities()

@@ -1,14 +1,14 @@
-"""How surprised a model is by the author's held-out answers: the twin, and its base beside it.
+"""How surprised a model is by the author's held-out answers: the twin, its base, and the base shown three of the author's posts.
 
-In: an adapter folder, its base, and tokenized answers. Out: nats an answer, by twin and by base. The base is loaded once;
-with the adapter switched off it is the base again.
+In: an adapter folder, its base, and tokenized answers. Out: nats an answer, by each of them. The base is loaded once; with
+the adapter switched off it is the base again, and with real posts before its prompt it is the few-shot base.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from blogtwin.errors import ModelError
 from blogtwin.progress import Progress
 
 _BATCH_TOKENS = 2048  # padding included; enough to keep a processor busy, and little memory
+_LEAST_SHOWN = 64  # tokens of each post, below which a few-shot prompt shows nothing
 _LOGIT_ROWS = 128  # positions whose logits stand in memory together: 128 x 128,000 x 4 bytes are 65 MB
 
 
@@ -23,13 +24,16 @@ _LOGIT_ROWS = 128  # positions whose logits stand in memory together: 128 x 128,
 class HeldOut:
     """One held-out answer. tokens: prompt and answer, end marker included; the first `prompt` of them are not counted.
 
-    words: how many the answer has, so that models with different tokenizers can be compared.
+    words: how many the answer has, so that models with different tokenizers can be compared. kind: of the example.
+    shown: the same question behind three real posts (see `shown`), for the few-shot base; it ends with the same answer tokens.
     """
 
     post_id: str
     tokens: list[int]
     prompt: int
     words: int
+    kind: str = ""
+    shown: list[int] | None = None
 
     @property
     def counted(self) -> int:
@@ -39,49 +43,102 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Losses:
-    """Negative log-likelihood of each answer in nats, its tokens added up, in the order of `answers`."""
+    """Negative log-likelihood of each answer in nats, its tokens added up, in the order of `answers`.
+
+    few_shot: of the base shown three real posts; None when no answer had them.
+    """
 
     answers: Sequence[HeldOut]
     base: list[float]
     twin: list[float]
+    few_shot: list[float] | None = None
 
     def perplexities(self) -> dict[str, float]:
-        """exp(mean loss) a token and a word, of twin and base.
+        """exp(mean loss) a token and a word, of twin and base, and of the few-shot base when it was asked.
 
         Jelinek et al., 1977, Journal of the Acoustical Society of America 62(S1).
         """
         tokens = sum(answer.counted for answer in self.answers)
         words = max(1, sum(answer.words for answer in self.answers))
+        sides = {"": self.twin, "_base": self.base} | ({"_few_shot": self.few_shot} if self.few_shot else {})
         return {
-            "perplexity": _exp(sum(self.twin) / tokens),
-            "perplexity_base": _exp(sum(self.base) / tokens),
-            "perplexity_per_word": _exp(sum(self.twin) / words),
-            "perplexity_per_word_base": _exp(sum(self.base) / words),
+            f"perplexity{unit}{side}": _exp(sum(nats) / many)
+            for unit, many in (("", tokens), ("_per_word", words))
+            for side, nats in sides.items()
         }
+
+    def of_kinds(self) -> dict[str, Losses]:
+        """Kind of example → its part of the losses, in the order in which the kinds first occur."""
+        places: dict[str, list[int]] = {}
+        for place, answer in enumerate(self.answers):
+            places.setdefault(answer.kind, []).append(place)
+        return {kind: self._at(found) for kind, found in places.items()}
+
+    def _at(self, places: Sequence[int]) -> Losses:
+        return Losses(
+            [self.answers[place] for place in places],
+            [self.base[place] for place in places],
+            [self.twin[place] for place in places],
+            [self.few_shot[place] for place in places] if self.few_shot else None,
+        )
+
+
+def shown(
+    posts: Sequence[Sequence[int]],
+    prompt: Sequence[int],
+    answer: Sequence[int],
+    context: int,
+    head: int = 1,
+    end: int = 1,
+) -> list[int] | None:
+    """Real posts, then prompt and answer: the tokens by which the few-shot base is asked; None when they have no room.
+
+    posts: tokens of each, as a turn of question and answer in the template's marks, the last `end` being the end marker; they
+    stand after the first `head` tokens of the prompt (the BOS, and the system's turn where there is one). Each gets an
+    equal share of what prompt and answer leave of `context` tokens, and what a short one leaves goes to the next; a
+    longer one loses the tokens before its end marker. Few-shot prompts are Brown et al., 2020, NeurIPS.
+    """
+    room = context - len(prompt) - len(answer)
+    if not posts or room // len(posts) < _LEAST_SHOWN:
+        return None
+    before: list[int] = []
+    for place, post in enumerate(posts):
+        share = (room - len(before)) // (len(posts) - place)
+        before += post if len(post) <= share else [*post[: share - end], *post[len(post) - end :]]
+    return [*prompt[:head], *before, *prompt[head:], *answer]
 
 
 def answer_losses(
     base: Path, adapter: Path, answers: Sequence[HeldOut], bf16: bool, threads: int | None, progress: Progress
 ) -> Losses:
-    """What twin and base lose on each answer. bf16: whether weights are held in bfloat16, else in float32.
+    """What twin and base lose on each answer, and the few-shot base where an answer has `shown`.
 
-    base: the folder of the base model. Raises ModelError for a base or an adapter that does not load.
+    bf16: whether weights are held in bfloat16, else in float32. base: the folder of the base model. Raises ModelError for a base or an adapter that does not load.
     """
     import torch
 
     if threads:
         torch.set_num_threads(threads)
     model = _load(base, adapter, bf16)
-    losses: dict[str, list[float]] = {"twin": [0.0] * len(answers), "base": [0.0] * len(answers)}
-    total = sum(len(answer.tokens) for answer in answers)
+    # An answer that leaves no room for posts is asked without them, as a user would have to.
+    behind_posts = [
+        replace(answer, tokens=answer.shown, prompt=len(answer.shown) - answer.counted) if answer.shown else answer
+        for answer in answers
+    ]
+    sides = [("twin", answers, _nats), ("base", answers, _without_adapter)]
+    if any(answer.shown for answer in answers):
+        sides.append(("few-shot", behind_posts, _without_adapter))
+    losses: dict[str, list[float]] = {}
+    total = sum(len(row.tokens) for _, rows, _ in sides for row in rows)
     with torch.inference_mode(), progress.task("Perplexity of base and twin", total, "tokens") as task:
-        for batch in _batches(answers):
-            rows = [answers[index] for index in batch]
-            for side, found in (("twin", _nats(model, rows)), ("base", _without_adapter(model, rows))):
-                for index, nats in zip(batch, found, strict=True):
-                    losses[side][index] = nats
-            task.advance(sum(len(row.tokens) for row in rows))
-    return Losses(answers, losses["base"], losses["twin"])
+        for side, rows, nats in sides:
+            losses[side] = [0.0] * len(rows)
+            for batch in _batches(rows):
+                asked = [rows[index] for index in batch]
+                for index, found in zip(batch, nats(model, asked), strict=True):
+                    losses[side][index] = found
+                task.advance(sum(len(row.tokens) for row in asked))
+    return Losses(answers, losses["base"], losses["twin"], losses.get("few-shot"))
 
 
 def _exp(mean: float) -> float:

@@ -44,15 +44,19 @@ class Server:
         own = {"HOME": str(self.home), "OLLAMA_MODELS": str(self.home / "models"), "OLLAMA_HOST": self.address}
         with (self.home / "server.log").open("ab") as log:
             environment = {"PATH": os.environ["PATH"]} | own
-            self.process = subprocess.Popen(["ollama", "serve"], env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                ["ollama", "serve"], env=environment, stdout=log, stderr=log, start_new_session=True
+            )
         until = time.monotonic() + 60
         while Ollama(self.url).unavailable():
             assert time.monotonic() < until, (self.home / "server.log").read_text(errors="replace")
             time.sleep(0.1)
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        """The server and the runners that it started, which would outlive it."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import contextlib
 import os
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
 
 from blogtwin.errors import RuntimeUnavailable
 from blogtwin.progress import Progress
@@ -48,14 +47,14 @@ class OpenAI:
     def __init__(self, base_url: str | None, system: str = "", stop: Sequence[str] = ()) -> None:
         url = (base_url or "").rstrip("/")
         url = url if "://" in url or not url else f"http://{url}"
-        self.base_url = url if not url or urlsplit(url).path else f"{url}/v1"
+        self.base_url = url if not url or "/" in url.partition("://")[2] else f"{url}/v1"
         self.system, self.stop = system, tuple(stop)
         self._owners: dict[str, str] = {}  # model → what the server says it is owned by
 
     def unavailable(self) -> str | None:
         if not self.base_url:
             return "no endpoint is set: give its address with --url, or as deployment.openai_base_url"
-        if "@" in urlsplit(self.base_url).netloc:
+        if "@" in self.base_url:
             return f"the endpoint's address holds a password, which would be written down: put it into {KEY}"
         try:
             self._models()
@@ -92,9 +91,9 @@ class OpenAI:
 
     def render(self, name: str, messages: Sequence[Message]) -> str:
         """As the server's own: llama-server renders, vLLM says the tokens and their text."""
-        body = self._body(name, messages)
-        shown = self._try(name, "apply-template", {"messages": body["messages"]})
-        if shown is None and (told := self._try(name, "tokenize", body | {"add_generation_prompt": True})):
+        said = self._body(name, messages)["messages"]
+        shown = self._try(name, "apply-template", {"messages": said})
+        if shown is None and (told := self._try(name, "tokenize", {"model": name, "messages": said})):
             shown = self._try(name, "detokenize", {"model": name, "tokens": told.get("tokens")})
         if shown is None or not isinstance(shown.get("prompt"), str):
             raise RuntimeUnavailable(

@@ -111,7 +111,7 @@ def test_shuffled_words_lose_rhythm_and_letters_but_keep_the_function_words(text
     by_habit = {one.habit: one for one in scored(texts, shuffled).habits}
     straight = {one.habit: one for one in scored(texts, texts["other posts"]).habits}
     assert by_habit["function words"].twin == pytest.approx(straight["function words"].twin)
-    for habit in ("letter sequences", "punctuation", "rhythm"):
+    for habit in ("word order", "letter sequences", "punctuation", "rhythm"):
         assert by_habit[habit].twin > straight[habit].twin
 
 

@@ -1,4 +1,4 @@
-"""Six habits that tell writers apart: function words, letter sequences, punctuation, rhythm, vocabulary and formatting.
+"""Habits that tell writers apart: function words and their order, letters, punctuation, rhythm, vocabulary, formatting.
 
 In: an author's posts. Out: for each habit a way to count it in a text, and the distance of such counts to the author's.
 Counts of several texts are added up before a distance is taken: a habit shows in thousands of words, and the distance of
@@ -11,11 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blogtwin.evaluation.words import SIGNS, level, paragraphs, sentences, unsigned, words
+from blogtwin.evaluation.words import SIGNS, level, paragraphs, sentences, tokens, unsigned, words
 
 Array = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ class Habit:
 def habits(posts: Sequence[str]) -> tuple[Habit, ...]:
     """The habits of the author of `posts`: outlines, as `words.outline` gives them; not all of them empty.
 
-    Of mere prose, as `words.prose` gives it, formatting sees no code and no links; the other five see what they see anyway.
+    Of mere prose, as `words.prose` gives it, formatting sees no code and no links; the others see what they see anyway.
     """
     pieces = _pieces(posts)
     plain = [unsigned(piece) for piece in pieces]
@@ -65,6 +66,7 @@ def habits(posts: Sequence[str]) -> tuple[Habit, ...]:
     everywhere = _everywhere(plain)
     of_words = (
         _function_words(plain, everywhere),
+        _word_order(posts, everywhere),
         _letter_sequences(posts),
         _punctuation(plain),
         _rhythm(posts),
@@ -126,6 +128,30 @@ def _everywhere(pieces: Sequence[str]) -> list[str]:
 def _function_words(pieces: Sequence[str], everywhere: Sequence[str]) -> Habit:
     """The author's most frequent words, of those found everywhere: function words in any language."""
     return _delta("function words", pieces, _counter(everywhere[:FUNCTION_WORDS], words))
+
+
+def _word_order(posts: Sequence[str], everywhere: Sequence[str]) -> Habit:
+    """Pairs of neighbouring words and marks, compared as the letter sequences are; words not found everywhere count as one.
+
+    So a subject's own words leave only their places behind (text distortion, Stamatatos, 2017, EACL). All rare pairs together
+    are one kind; shuffled words are heard by how many of them there are.
+    """
+    kept = set(everywhere)
+
+    def pairs(text: str) -> list[str]:
+        found = [one if one in kept or not one[0].isalnum() else "*" for one in tokens(text)]
+        return [f"{one} {other}" for one, other in pairwise(found)]
+
+    total = sum((Counter(pairs(post)) for post in posts), Counter[str]())
+    known = _ranked(total)[:NGRAMS]
+    count = _counter([pair for pair, _ in known], pairs)
+
+    def shares(added: Array) -> Array:
+        rare = added[:, -1:] - added[:, :-1].sum(1, keepdims=True)
+        return np.asarray(np.hstack([added[:, :-1], rare]) / np.maximum(added[:, -1:], 1))
+
+    author = shares(np.array([[*(times for _, times in known), sum(total.values())]], dtype=np.float64))[0]
+    return Habit("word order", count, lambda added: np.asarray(1 - np.sqrt(shares(added)) @ np.sqrt(author)))
 
 
 def _vocabulary(pieces: Sequence[str], everywhere: Sequence[str]) -> Habit:

@@ -113,7 +113,8 @@ def answer_losses(
 ) -> Losses:
     """What twin and base lose on each answer, and the few-shot base where an answer has `shown`.
 
-    bf16: whether weights are held in bfloat16, else in float32. base: the folder of the base model. Raises ModelError for a base or an adapter that does not load.
+    bf16: whether weights are held in bfloat16, else in float32. base: the folder of the base model. Raises ModelError for a
+    base or an adapter that does not load.
     """
     import torch
 

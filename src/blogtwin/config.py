@@ -179,6 +179,22 @@ class EvaluationSettings:
     perplexity_examples: Annotated[int, Ge(1)] = _setting(
         200, "held-out examples that the perplexity is taken over at most, spread over the posts; fewer: quicker"
     )
+    few_shot_posts: Annotated[int, Ge(0), Le(8)] = _setting(
+        3, "how many of your posts the base is shown for comparison with the twin; 0: it is not compared"
+    )
+    few_shot_words: Annotated[int, Ge(50)] = _setting(
+        250, "how many words of each of these posts; more cost a processor a long time"
+    )
+    concurrency: Annotated[int, Ge(1)] | None = _setting(
+        None,
+        "prompts asked at the same time; empty: as many as the runtime takes; 1: slower, and the same words in each run",
+    )
+    others: Path | None = _setting(
+        None, "a folder with a subfolder of posts for each of some other writers: imposters for the authorship test"
+    )
+    judge: str | None = _setting(
+        None, "a model of the same runtime that gives its opinion on the answers, such as llama3.1:8b; empty: none"
+    )
     seed: Annotated[int, Ge(0)] = _setting(7, "fixes the answers and the intervals")
 
 

@@ -21,6 +21,7 @@ from blogtwin.evaluation.language import Languages
 from blogtwin.evaluation.length import Length
 from blogtwin.evaluation.overlap import Overlap
 from blogtwin.evaluation.privacy import Leaks
+from blogtwin.evaluation.quiz import QuizSummary
 from blogtwin.evaluation.relevance import Relevance
 from blogtwin.evaluation.structure import StructureMatch
 from blogtwin.evaluation.style_diff import StyleDiff
@@ -118,24 +119,6 @@ class Parity(Record):
     near_ties: float
     excess_nats: float
     voice_difference: float | None = None
-
-
-class QuizSummary(Record):
-    """The blind quiz. rounds: answered. right: how often the author's text was told; twin_taken: the twin's was taken for it.
-
-    ties: nobody could tell. share: of the decided rounds in which the twin passed, with its 95% interval; 0.5 is as good as it
-    gets with pairs. judges: how many people answered.
-    """
-
-    rounds: int
-    right: int
-    twin_taken: int
-    base_taken: int
-    ties: int
-    share: float | None
-    low: float | None
-    high: float | None
-    judges: int = 1
 
 
 class Judged(Record):
@@ -238,7 +221,7 @@ class Report(Record):
     style_diff: StyleDiff  # the twin beside the author
     unlike: tuple[Unlike, ...]  # the twin's sentences that are least like the author, the least like first
     parity: Parity | None
-    quiz: QuizSummary | None
+    quiz: QuizSummary | None  # of this version of the twin
     judge: Judged | None
     lineage: Lineage
     counts: Counts

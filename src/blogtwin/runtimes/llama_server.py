@@ -54,6 +54,11 @@ class LlamaServer:
         finally:
             self._open.discard(connection)
 
+    def wait_until_it_answers(self) -> None:
+        """Ask the engine something that its loop itself has to answer: one that is stopped before that begins never ends."""
+        with self.client() as client:
+            client.get("/slots").raise_for_status()
+
     def stop(self) -> None:
         """Give the memory back. Answers that are being written break off."""
         for connection in tuple(self._open):  # the engine would wait until somebody reads what it has to say
@@ -87,9 +92,11 @@ def load(gguf: Path, context: int, threads: int, slots: int = 1, lora: Path | No
         adapter.path, adapter.scale = str(lora), 1.0
         params.lora_adapters = [adapter]
     try:
-        return LlamaServer(xllamacpp.Server(params), secret, context, slots)
+        server = LlamaServer(xllamacpp.Server(params), secret, context, slots)
     except RuntimeError as fault:
         raise RuntimeUnavailable(
             f"llama.cpp cannot load {gguf}{f' with {lora}' if lora else ''}: {fault}",
             "free some memory if there is little, or make the file again with: blogtwin deploy",
         ) from fault
+    server.wait_until_it_answers()
+    return server

@@ -30,6 +30,7 @@ class Choice(Record):
 
     round: str
     prompt: str
+    post_id: str
     passage: int
     shown: tuple[Writer, ...]
     texts: dict[Writer, str]
@@ -117,7 +118,7 @@ def summed(choices: Sequence[Choice]) -> QuizSummary | None:
         rounds=len(decided),
         right=_right(decided),
         skipped=len(counted) - len(decided),
-        posts=len({choice.prompt for choice in decided}),
+        posts=len({choice.post_id for choice in decided}),
         taken=taken,
         sentences=tuple(sentence(one, readers) for one in taken),
         readers=tuple(_tally(name, [choice for choice in counted if choice.reader == name]) for name in readers),

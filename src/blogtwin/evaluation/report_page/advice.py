@@ -1,0 +1,104 @@
+"""What to do after an evaluation: a Report → a few lines of advice, the most urgent first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from blogtwin.evaluation.report import Report
+from blogtwin.evaluation.report_page.wording import counted
+
+_FAULTS = {
+    "empty": "empty",
+    "too short": "far too short",
+    "looping": "going round in circles",
+    "wrong language": "in the wrong language",
+}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to do. command: to be typed. section: of the page, where the grounds are. warning: before anything else."""
+
+    text: str
+    command: str = ""
+    section: str = ""
+    warning: bool = False
+
+
+def advice(report: Report) -> list[Advice]:
+    """Warnings, then what to write with, then what would make the twin or the measurement better."""
+    return [*_warnings(report), *_choice(report), *_better(report)]
+
+
+def _warnings(report: Report) -> list[Advice]:
+    twin, out = report.twin, []
+    if said := sum(twin.privacy.originals.values()):
+        out.append(
+            Advice(f"It says {counted(said, 'private thing')} of yours. Show its drafts to nobody before you have read them.",
+                   section="private", warning=True)
+        )  # fmt: skip
+    if twin.copying.flagged:
+        out.append(
+            Advice("It repeats passages of your posts. Compare a draft with them before you publish it.",
+                   section="copying", warning=True)
+        )  # fmt: skip
+    if twin.relevance.flagged:
+        out.append(
+            Advice(
+                "It seems not to write about what it is asked. Read its answers before anything else.",
+                section="answers",
+                warning=True,
+            )
+        )
+    kinds = Counter(one.kind for one in twin.faults)
+    if found := [f"{number} {_FAULTS[kind]}" for kind, number in kinds.items() if kind in _FAULTS]:
+        out.append(
+            Advice(
+                f"Of its {counted(twin.answers, 'answer')}, {_listed(found)}: see which.",
+                section="answers",
+                warning=True,
+            )
+        )
+    return out
+
+
+def _choice(report: Report) -> list[Advice]:
+    use = report.verdict.use
+    if use == "twin":
+        text = "Write with your twin, and read what it wrote before you publish it:"
+        return [Advice(text, f'blogtwin write "your topic" --model {report.model}')]
+    if use == "few-shot":
+        shown = report.few_shot_prompt.posts if report.few_shot_prompt else 3
+        text = f"Write with the base model: put {shown} of your posts before what you ask for."
+        return [Advice(f"{text} That does as much as the training did, or more.")]
+    if use == "base":
+        text = "Write with the base model as it is"
+        return [Advice(f"{text}: neither the training nor showing it your posts made it sound more like you.")]
+    return [Advice("Have more titles answered, so that the difference can be told:", "blogtwin evaluate --samples 40")]
+
+
+def _better(report: Report) -> list[Advice]:
+    out = []
+    if report.verdict.use in ("base", "few-shot"):
+        out.append(
+            Advice("To make the twin better, give it more posts, or train it longer:", "blogtwin finetune --epochs 5")
+        )
+    if 0 < report.counts.held_out_titles < 8 and report.verdict.use is not None:
+        out.append(
+            Advice(f"{counted(report.counts.held_out_titles, 'held-out post')} leave the figures uncertain. Hold out more:",
+                   "blogtwin prepare-dataset --split 0.7")
+        )  # fmt: skip
+    length = report.twin.length
+    if length is not None and length.twin_unfinished > max(0.2, 2 * length.author_unfinished):
+        out.append(
+            Advice(
+                "Many answers stop in mid-sentence: raise evaluation.max_tokens in pipeline_config.yaml.",
+                section="answers",
+            )
+        )
+    return out
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

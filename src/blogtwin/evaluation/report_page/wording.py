@@ -1,0 +1,192 @@
+"""Numbers and findings in plain words: what a figure means, and how sure it is. In: parts of a Report. Out: text, no markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from blogtwin.evaluation.copying import Copying, Passage
+from blogtwin.evaluation.judge import Preferred
+from blogtwin.evaluation.report import AuthorshipTest, Measures, PostLoss
+from blogtwin.evaluation.verdict import Paired
+from blogtwin.evaluation.voice import Voice
+
+# Each habit in a reader's words: its name, and what it is.
+HABITS = {
+    "function words": ("Small words", "how often you use the, of, but, not and the like"),
+    "word order": ("Word order", "which small words and marks you put next to each other"),
+    "letter sequences": ("Letters", "your runs of three and four letters: endings, spellings, favourite words"),
+    "punctuation": ("Punctuation", "how many commas, dashes, brackets and other marks you set"),
+    "rhythm": ("Rhythm", "how long your sentences and paragraphs are"),
+    "vocabulary": ("Vocabulary", "your favourite words, how long your words are, how often you take a new one"),
+    "formatting": ("Formatting", "your headings, lists, quotations, bold and italics"),
+}
+# Each kind of example: what the models were asked for.
+KINDS = {
+    "topic": "a post, from its title",
+    "outline": "a post, from its headings",
+    "continuation": "what comes next",
+    "section": "a part of a post",
+}
+
+
+def score(value: float) -> str:
+    """A voice score: two digits, and a real minus sign."""
+    return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share as per cent, with the digits that can matter."""
+    if 0 < share < 0.001:
+        return "under 0.1%"
+    if 0.999 < share < 1:
+        return "over 99.9%"
+    return f"{100 * share:.1f}%" if 0 < share < 0.0995 or 0.9905 <= share < 1 else f"{100 * share:.0f}%"
+
+
+def many(value: float) -> str:
+    """A number of things: one digit behind the point below ten, none above; words for what nobody can imagine."""
+    if value >= 1e9:
+        return "over a billion"
+    if value >= 999_950:
+        return f"{value / 1e6:,.1f} million"
+    return f"{value:,.0f}" if value >= 9.95 or value == int(value) else f"{value:.1f}"
+
+
+def ranged(value: float, low: float | None, high: float | None) -> str:
+    """A score with its interval."""
+    return score(value) if low is None or high is None else f"{score(value)} ({score(low)} to {score(high)})"
+
+
+def sentence(text: str) -> str:
+    """A finding as a sentence: with a capital, where it begins with a word and not with a name, and a full stop."""
+    first = text.split(" ", 1)[0]
+    text = text[:1].upper() + text[1:] if re.fullmatch(r"[a-z]+(?:['’][a-z]+)?[,:]?", first) else text
+    return text if re.search(r"[.!?…。！？][”\"’)]?\Z", text) or not text else f"{text}."
+
+
+def voice_answer(voice: Voice) -> str:
+    """Where the twin stands, in one sentence."""
+    if voice.score is None:
+        return "There is no score: your posts and the base model’s answers are too few, or too short, to be told apart."
+    if voice.low is None or voice.high is None:
+        return f"It scores {score(voice.score)}, but one post says little: there is no telling how far chance moved it."
+    if voice.high < 0:
+        return "No: it is farther from you than the base model is."
+    if voice.low <= 0:
+        return "It cannot be told whether it is nearer to you than the base model is."
+    return (
+        "By these posts it cannot be told from you."
+        if voice.high >= 1
+        else "More than the base model does, but it can still be told from you."
+    )
+
+
+def voice_sure(voice: Voice) -> str:
+    """How sure that is, with the number of posts behind it."""
+    if voice.score is None or voice.low is None or voice.high is None:
+        return "A range needs at least two of your posts that the twin was not trained on."
+    where = (
+        "the whole line lies left of 0, so it is more than chance"
+        if voice.high < 0
+        else "the line crosses 0, so chance alone could have put the mark there"
+        if voice.low <= 0
+        else "the whole line lies right of 0, so it is more than chance"
+    )
+    few = " With so few posts, look at the line before the mark." if voice.prompts < 8 else ""
+    return (
+        f"The line is the range that {voice.prompts} of your posts leave open: the score lies in it 19 times out of 20. "
+        f"Here {where}.{few}"
+    )
+
+
+def surprise_answer(twin: float, base: float) -> str:
+    """Perplexities a word, beside each other."""
+    if abs(twin / base - 1) < 0.005:
+        return "It expects your next word as well as its base does, no better."
+    less, change = twin < base, abs(1 - twin / base)
+    much = f"by {percent(change)}" if change < 10 else f"{many(twin / base)} times"
+    return (
+        f"It has {percent(change)} fewer words to choose from than its base: it learned what you tend to say next."
+        if less
+        else f"No: it has more words to choose from than its base, {much}. It did not learn from your posts, or learned too long."
+    )
+
+
+def surprise_sure(losses: Sequence[PostLoss], comparisons: Sequence[Paired]) -> str:
+    """By how many posts, and the interval where there is one."""
+    better = sum(post.twin < post.base for post in losses)
+    out = f"It was less surprised than its base by {better} of your {len(losses)} held-out posts." if losses else ""
+    for one in comparisons:
+        sides = (one.measure, one.first, one.second)
+        if sides == ("perplexity per word", "twin", "base") and one.low is not None and one.high is not None:
+            ends = sorted((one.low, one.high))
+            out += (
+                f" Its figure is between {percent(ends[0])} and {percent(ends[1])} of its base’s, 19 times out of 20."
+            )
+    return out.strip()
+
+
+def copying_answer(copying: Copying) -> str:
+    """Whether the twin repeats posts."""
+    if copying.flagged:
+        return "Yes: it repeats your posts more than you repeat yourself."
+    few = f", though {counted(len(copying.copied), 'answer')} did" if copying.copied else ""
+    return f"No more than you repeat yourself from post to post{few}."
+
+
+def copying_sure(copying: Copying) -> str:
+    """What the lines of its chart are."""
+    if copying.author is None:
+        return "There is one post only, so there is no knowing how much you repeat yourself."
+    return (
+        "The line is no error bar: nine of ten texts lie on it, so a text far right of your own line is out of the "
+        "ordinary. That is how an answer comes to be counted as copied."
+    )
+
+
+def from_where(passage: Passage) -> str:
+    """How long a passage is, and how like its source; the title of the source stands beside it."""
+    like = "word for word" if passage.verbatim else f"nearly word for word ({passage.matched} the same)"
+    return f"{passage.words} words in a row, {like}"
+
+
+def authorship_answer(test: AuthorshipTest) -> str:
+    """What the test makes of the twin's texts, beside the author's own."""
+    twin, author = test.twin, test.author
+    if None in (twin.low, twin.high, author.low, author.high):
+        return f"It gives the twin’s texts {percent(twin.probability)}, your own {percent(author.probability)}."
+    assert twin.high is not None
+    assert author.low is not None
+    apart = twin.high < author.low
+    return (
+        f"It gives the twin’s texts {percent(twin.probability)} on average and your own {percent(author.probability)}: "
+        + ("it tells the two apart." if apart else "the two ranges meet, so it cannot tell them apart for sure.")
+    )
+
+
+def counted(number: int, thing: str) -> str:
+    """3 answers, 1 answer."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def preferred(won: Preferred, over: str) -> str:
+    """How a judge decided pairs."""
+    sure = "that may be chance" if won.p is None or won.p > 0.05 else "that is more than chance"
+    return (
+        f"Beside {over} it preferred the twin in {won.first} pairs and the other in {won.second}, "
+        f"with {won.undecided} undecided: {sure}."
+    )
+
+
+def faulty(twin: Measures) -> str:
+    """How many answers have a fault."""
+    some = len({one.answer for one in twin.faults})
+    return f"{some} of its {counted(twin.answers, 'answer')} {'has' if some == 1 else 'have'} something wrong."
+
+
+def duration(seconds: float) -> str:
+    """42 seconds, 12 minutes, 3.4 hours."""
+    if seconds < 90:
+        return counted(round(seconds), "second")
+    return counted(round(seconds / 60), "minute") if seconds < 5400 else f"{seconds / 3600:.1f} hours"

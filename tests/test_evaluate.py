@@ -14,9 +14,10 @@ import pytest
 from blogtwin import jsonl
 from blogtwin.config import DeploymentSettings, EvaluationSettings, MachineSettings, Settings
 from blogtwin.errors import BrokenRecord, ConfigError, InputError, NothingUsable, RuntimeUnavailable
-from blogtwin.evaluation.report import Report
+from blogtwin.evaluation.report import Report, read_report
 from blogtwin.progress import Silent
 from blogtwin.records import Example, Message, Sampling, content_id
+from blogtwin.runtimes.answer import Answer
 from blogtwin.runtimes.llama_cpp import LlamaCpp
 from blogtwin.runtimes.ollama import Ollama
 from blogtwin.stages import deploy, evaluate
@@ -25,7 +26,7 @@ from conftest import EXAMPLES
 
 SETTINGS = Settings(
     deployment=DeploymentSettings(model_name="tiny:latest", runtime="llama-cpp", quantize="f16"),
-    evaluation=EvaluationSettings(samples=3, max_tokens=32, perplexity_examples=6),
+    evaluation=EvaluationSettings(samples=3, max_tokens=32, perplexity_examples=6, concurrency=1),
     machine=MachineSettings(threads=1),
 )
 
@@ -93,6 +94,7 @@ def test_a_deployed_twin_is_measured_beside_its_base(workspace: Workspace) -> No
     raw = json.loads(workspace.report.read_text("utf-8"))
     assert {"perplexity", "style_similarity_score", "average_bleu", "sample_comparisons"} <= raw.keys()
     report = Report.model_validate(raw)
+    assert report == read_report(workspace.report)
     assert report.model == "tiny:latest"
     # Random weights over 1,024 tokens guess about evenly; LoRA noise makes that worse, and never the same.
     assert 500 < report.perplexity_base < 3000
@@ -121,27 +123,36 @@ def test_the_base_is_gone_from_the_runtime_afterwards(workspace: Workspace, home
     evaluate.run(SETTINGS, workspace, Silent())
     assert _without_versions() == ["tiny:latest"]
     assert len(list((home / "served" / "blobs").iterdir())) == 1
-    assert not (workspace.report.parent / ".base-model").exists()
+    assert not (home / ".base-of-tiny").exists()
 
 
-def test_the_same_twin_gives_the_same_report_and_a_second_run_is_not_needed(workspace: Workspace) -> None:
+def found(workspace: Workspace) -> dict[str, object]:
+    """The report, without what depends on the clock."""
+    return {key: value for key, value in json.loads(workspace.report.read_text("utf-8")).items() if key != "seconds"}
+
+
+def test_the_same_twin_gives_the_same_report_and_a_second_run_is_not_needed(workspace: Workspace, home: Path) -> None:
     assert evaluate.plan(SETTINGS, workspace).stale() == "it has not run yet"
     evaluate.run(SETTINGS, workspace, Silent())
-    first = workspace.report.read_bytes()
+    first = found(workspace)
     assert evaluate.plan(SETTINGS, workspace).stale() is None
     shutil.rmtree(workspace.report.parent)
+    shutil.rmtree(home / "answers")
     evaluate.run(SETTINGS, workspace, Silent())
-    assert workspace.report.read_bytes() == first
+    assert found(workspace) == first
 
 
-def test_a_killed_evaluation_goes_on_where_it_stopped(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_evaluation_goes_on_where_it_stopped(
+    workspace: Workspace, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     evaluate.run(SETTINGS, workspace, Silent())
-    whole = workspace.report.read_bytes()
+    whole = found(workspace)
     shutil.rmtree(workspace.report.parent)
+    shutil.rmtree(home / "answers")
     asked: list[str] = []
     real = LlamaCpp.chat
 
-    def dies_at_the_eighth(self: LlamaCpp, name: str, messages: Sequence[Message], options: Sampling) -> Iterator[str]:
+    def dies_at_the_eighth(self: LlamaCpp, name: str, messages: Sequence[Message], options: Sampling) -> Answer:
         asked.append(name)
         if len(asked) == 8:
             raise KeyboardInterrupt
@@ -151,18 +162,24 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(workspace: Workspace, monk
     with pytest.raises(KeyboardInterrupt):
         evaluate.run(SETTINGS, workspace, Silent())
     assert not workspace.report.exists()
-    assert _without_versions() == ["tiny:latest"], "the base must be gone after a failure as well"
-    (answers,) = workspace.report.parent.glob(".*.jsonl")
-    with answers.open("a", encoding="utf-8") as file:
+    assert not [name for name in LlamaCpp().names() if ":base-" in name], "the base must be gone after a failure as well"
+    torn, broken = sorted((home / "answers").glob("*.jsonl"))
+    first, *rest = broken.read_text("utf-8").splitlines(keepends=True)
+    broken.write_text("".join([first, "not an answer\n", *rest]), encoding="utf-8")
+    with torn.open("a", encoding="utf-8") as file:
         file.write('{"id": "half a li')  # what a kill in the middle of a write leaves
-    evaluate.run(SETTINGS, workspace, Silent())
-    assert len(asked) == 8 + 3, "seven of ten answers were there already"
-    assert workspace.report.read_bytes() == whole
+    progress = Silent()
+    evaluate.run(SETTINGS, workspace, progress)
+    assert len(asked) == 8 + 6, "seven of thirteen answers were there already, in spite of the broken line"
+    assert sum("1 broken lines are left out" in note for note in progress.notes) == 2
+    assert found(workspace) == whole
 
 
 def test_a_base_that_cannot_be_served_leaves_nothing_behind(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.rmtree(home / "answers", ignore_errors=True)
+
     def full(*_: object) -> None:
         raise RuntimeUnavailable("the runtime is out of memory", "free some")
 
@@ -257,10 +274,10 @@ def test_a_prompts_file_that_was_asked_for_and_is_not_there_is_named(workspace: 
 def test_the_prompts_that_come_with_blogtwin_cover_five_kinds_of_post(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from blogtwin.stages.side_by_side import questions
+    from blogtwin.stages.held_out import questions
 
     monkeypatch.chdir(tmp_path)  # no prompts/ of their own here
-    prompts = [question.prompt for question in questions([], SETTINGS)]
+    prompts = [question.prompt for question in questions([], SETTINGS.evaluation)]
     assert len(prompts) == 15
     assert len(set(prompts)) == 15
     for kind in ("tutorial", "how-to", "looks back", "opinion", "news"):

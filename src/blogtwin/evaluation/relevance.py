@@ -73,14 +73,14 @@ def relevance(
         raise ValueError(
             f"{len(prompts)} prompts, {len(answers)} answers and {len(posts)} posts: each prompt needs all"
         )
-    asked, said = [_terms(text) for text in prompts], [_terms(prose(text)) for text in answers]
+    asked, said = [terms(text) for text in prompts], [terms(prose(text)) for text in answers]
     own = [number for number, post in enumerate(posts) if post is not None]
-    theirs = [_terms(prose(posts[number] or "")) for number in own]
-    weights = _weights([*(_terms(prose(text)) for text in background), *theirs], asked)
-    to_prompts = _cosines(said, asked, weights)
+    theirs = [terms(prose(posts[number] or "")) for number in own]
+    weights = term_weights([*(terms(prose(text)) for text in background), *theirs], asked)
+    to_prompts = cosines(said, asked, weights)
     by_prompt = _matching(to_prompts, seed)
-    by_post = _matching(_cosines([said[number] for number in own], theirs, weights), seed)
-    control = _matching(_cosines(theirs, [asked[number] for number in own], weights), seed)
+    by_post = _matching(cosines([said[number] for number in own], theirs, weights), seed)
+    control = _matching(cosines(theirs, [asked[number] for number in own], weights), seed)
     flagged, reasons = _judged(by_prompt, by_post, control)
     far = {own[place] for place, rank in enumerate(by_post.ranks) if 2 * rank > len(own)} if by_post else set()
     strange = [
@@ -100,7 +100,7 @@ def relevance(
     )
 
 
-def _terms(text: str) -> Counter[str]:
+def terms(text: str) -> Counter[str]:
     """The beginnings of words; pairs of characters where a script has no spaces.
 
     Cutting words to their first letters does nearly as well as a stemmer, and does it in any language: Can et al., 2008,
@@ -112,7 +112,7 @@ def _terms(text: str) -> Counter[str]:
     return Counter(word[:_STEM] for word in found)
 
 
-def _weights(texts: Sequence[Counter[str]], prompts: Sequence[Counter[str]]) -> dict[str, float]:
+def term_weights(texts: Sequence[Counter[str]], prompts: Sequence[Counter[str]]) -> dict[str, float]:
     """Each term's weight: the logarithm of how few texts have it, times the share of the prompts that do not.
 
     The second factor takes out "write a post about": rare in posts, and in every prompt.
@@ -128,14 +128,14 @@ def _weights(texts: Sequence[Counter[str]], prompts: Sequence[Counter[str]]) -> 
     }
 
 
-def _cosines(texts: Sequence[Counter[str]], subjects: Sequence[Counter[str]], weights: dict[str, float]) -> Array:
+def cosines(texts: Sequence[Counter[str]], subjects: Sequence[Counter[str]], weights: dict[str, float]) -> Array:
     """The cosine of each text and each subject, shape (texts, subjects); counts by their logarithm."""
     place = {term: number for number, term in enumerate(sorted({term for subject in subjects for term in subject}))}
     kept = np.zeros((2, max(len(texts), len(subjects)), len(place)))
     for side, group in enumerate((texts, subjects)):
-        for row, terms in enumerate(group):
+        for row, counts in enumerate(group):
             norm = 0.0
-            for term, times in terms.items():
+            for term, times in counts.items():
                 value = (1 + log(times)) * weights.get(term, 0.0)
                 norm += value * value
                 if term in place:

@@ -1,7 +1,7 @@
 """A model's answers to prompts, kept in a file as they come, so that a killed evaluation goes on where it stopped.
 
-In: a way to ask, prompts and sampling. Out: the answers. The file stays after the evaluation: a twin that was trained again
-has to answer again, its base has not.
+In: a way to ask, prompts and sampling. Out: the answers. They stay in the user's home, a file a model: a twin that was trained
+again has to answer again, its base has not, in no project. A line that is broken costs its answer and no other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from blogtwin.errors import BrokenRecord
 from blogtwin.progress import Progress
 from blogtwin.records import Message, Record, Sampling, content_id
 from blogtwin.runtimes.answer import Answer
+from blogtwin.workspace import home
 
+_FILES = 40  # models whose answers are kept: a few versions of a few twins
+
+Before = Mapping[str, Sequence[Message]]  # prompt → what stands before it in the conversation
 Chat = Callable[[Sequence[Message], Sampling], Answer]
 
 
@@ -31,24 +35,38 @@ class Kept(Record):
 
 @dataclass
 class Answers:
-    """The answers in the file `path`. used: those that were asked for in this run."""
+    """The answers in the file `path`. broken: how many of its lines were none."""
 
     path: Path
     known: dict[str, str] = field(default_factory=dict)
-    used: dict[str, str] = field(default_factory=dict)
+    broken: int = 0
+
+    @classmethod
+    def of(cls, model: str) -> Answers:
+        """Those of one model, kept in the user's home; of models that were not asked for longest the files are removed."""
+        folder = home() / "answers"
+        path = folder / f"{content_id(model)}.jsonl"
+        others = [other for other in folder.glob("*.jsonl") if other != path]
+        for old in sorted(others, key=lambda other: other.stat().st_mtime)[: -_FILES + 1]:
+            old.unlink(missing_ok=True)
+        return cls.at(path)
 
     @classmethod
     def at(cls, path: Path) -> Answers:
-        """The answers that an earlier run left; a last line that was cut off is dropped."""
-        known: dict[str, str] = {}
+        """The answers that earlier runs left in a file, wherever one of its lines is broken."""
+        found = cls(path)
         if path.is_file():
-            with contextlib.suppress(BrokenRecord):  # what was read before the break is good
-                known.update((answer.id, answer.text) for answer in jsonl.read(path, Kept))
-        return cls(path, known)
+            for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
+                try:
+                    answer = jsonl.parse(path, number, raw, Kept)
+                    found.known[answer.id] = answer.text
+                except BrokenRecord:
+                    found.broken += 1
+        return found
 
-    def missing(self, model: str, prompts: Sequence[str], sampling: Sampling) -> bool:
-        """Whether `model` has to be asked at all."""
-        return any(_id(model, prompt, sampling) not in self.known for prompt in prompts)
+    def missing(self, model: str, prompts: Sequence[str], sampling: Sampling, before: Before | None = None) -> int:
+        """How many of the prompts `model` has to be asked."""
+        return len(set(_ids(model, prompts, sampling, before or {})) - self.known.keys())
 
     def ask(
         self,
@@ -59,47 +77,56 @@ class Answers:
         chat: Chat,
         progress: Progress,
         at_once: int = 1,
+        before: Before | None = None,
     ) -> list[str]:
         """One answer a prompt, in their order, each with a seed of its own, so that others change nothing.
 
-        model: what the answers depend on, beside prompt and sampling. at_once: how many are asked at the same time; engines
-        that compute several together may round them in another way, so that only 1 gives the same words in every run.
+        model: what the answers depend on, beside prompt and sampling. before: what stands before some prompts. at_once: how
+        many are asked at the same time; engines that compute several together may round them in another way, so that only 1
+        gives the same words in every run.
         What fails or is interrupted stops the others; the answers that were whole by then are kept.
         """
-        self._rewrite(self.known)
-        numbers = {_id(model, prompt, sampling): prompt for prompt in prompts}
-        missing = {number: prompt for number, prompt in numbers.items() if number not in self.known}
-        with progress.task(label, len(numbers), "answers") as task:
-            task.advance(len(numbers) - len(missing))
+        if self.broken:
+            progress.note(
+                f"{self.path}: {self.broken} broken lines are left out; the other {len(self.known)} answers stay"
+            )
+        self._mend()
+        numbers = _ids(model, prompts, sampling, before or {})
+        missing = {
+            number: [*(before or {}).get(prompt, ()), Message(role="user", content=prompt)]
+            for number, prompt in zip(numbers, prompts, strict=True)
+            if number not in self.known
+        }
+        many = len(set(numbers))
+        with progress.task(label, many, "answers") as task:
+            task.advance(many - len(missing))
             with contextlib.closing(_together(missing, sampling, chat, at_once)) as answers:
                 for number, text in answers:
                     self._add(number, text)
                     task.advance()
-        self.used.update((number, self.known[number]) for number in numbers)
-        return [self.used[_id(model, prompt, sampling)] for prompt in prompts]
-
-    def keep_used(self) -> None:
-        """Forget what this run did not ask for, so that the file does not grow from version to version."""
-        self._rewrite(self.used)
+        return [self.known[number] for number in numbers]
 
     def _add(self, number: str, text: str) -> None:
         self.known[number] = text
         with atomic.writing_to(self.path), self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(Kept(id=number, text=text).model_dump_json() + "\n")
 
-    def _rewrite(self, answers: dict[str, str]) -> None:
-        """The file without half-written lines: what is appended later must begin on a line of its own."""
-        jsonl.write(self.path, (Kept(id=number, text=text) for number, text in answers.items()))
+    def _mend(self) -> None:
+        """The file without half-written lines: what is appended must begin on a line of its own."""
+        jsonl.write(self.path, (Kept(id=number, text=text) for number, text in self.known.items()))
+        self.broken = 0
 
 
-def _together(prompts: Mapping[str, str], sampling: Sampling, chat: Chat, at_once: int) -> Generator[tuple[str, str]]:
-    """Number and answer of each prompt, as they are finished, `at_once` of them at the same time."""
+def _together(
+    asked: Mapping[str, Sequence[Message]], sampling: Sampling, chat: Chat, at_once: int
+) -> Generator[tuple[str, str]]:
+    """Number and answer of each conversation, as they are finished, `at_once` of them at the same time."""
     running: set[Answer] = set()
     ended = threading.Event()
 
-    def answer(number: str, prompt: str) -> tuple[str, str]:
-        seeded = sampling.model_copy(update={"seed": seed_of(prompt, sampling)})
-        pieces = chat([Message(role="user", content=prompt)], seeded)
+    def answer(number: str, messages: Sequence[Message]) -> tuple[str, str]:
+        seeded = sampling.model_copy(update={"seed": seed_of(messages[-1].content, sampling)})
+        pieces = chat(messages, seeded)
         running.add(pieces)
         said = "" if ended.is_set() else "".join(pieces).strip()
         running.discard(pieces)
@@ -107,7 +134,7 @@ def _together(prompts: Mapping[str, str], sampling: Sampling, chat: Chat, at_onc
 
     pool = ThreadPoolExecutor(max(1, at_once), "answer")
     try:
-        for finished in as_completed([pool.submit(answer, number, prompt) for number, prompt in prompts.items()]):
+        for finished in as_completed([pool.submit(answer, *one) for one in asked.items()]):
             yield finished.result()
     finally:  # also when one failed, or Ctrl-C was pressed
         ended.set()
@@ -122,5 +149,9 @@ def seed_of(prompt: str, sampling: Sampling) -> int:
     return int(content_id(prompt, str(sampling.seed)), 16) % 2**31
 
 
-def _id(model: str, prompt: str, sampling: Sampling) -> str:
-    return content_id(model, prompt, sampling.model_dump_json())
+def _ids(model: str, prompts: Sequence[str], sampling: Sampling, before: Before) -> list[str]:
+    told = sampling.model_dump_json()
+    return [
+        content_id(model, prompt, told, *(f"{turn.role} {turn.content}" for turn in before.get(prompt, ())))
+        for prompt in prompts
+    ]

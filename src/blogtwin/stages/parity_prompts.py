@@ -14,7 +14,7 @@ from blogtwin.evaluation.pieces import Pieces
 from blogtwin.evaluation.words import cut, words
 from blogtwin.records import AdapterCard, Example, Message, content_id
 from blogtwin.runtimes.base import with_system
-from blogtwin.stages.side_by_side import questions
+from blogtwin.stages.held_out import questions
 from blogtwin.training import examples as training_examples
 from blogtwin.workspace import Workspace
 
@@ -43,7 +43,7 @@ def prompts(
 
     held_out = training_examples.read(workspace.validation) if workspace.validation.is_file() else []
     known = [(_asked(example), example.output) for example in _spread(held_out)]
-    known += [((Message(role="user", content=one.prompt),), "") for one in questions([], settings)]
+    known += [((Message(role="user", content=one.prompt),), "") for one in questions([], settings.evaluation)]
     room = min(card.max_length, _LONG) - _TOKENS
     # Where nothing fits, the shortest one: a twin that was trained on very short texts has to be asked something too.
     fitting = [one for one in known if length(one[0]) <= room] or [min(known, key=lambda one: length(one[0]))]

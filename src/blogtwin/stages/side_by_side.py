@@ -1,142 +1,107 @@
-"""Base and twin answer the same prompts: held-out titles of the author's, then the test prompts.
+"""Three sides answer the same prompts: the twin, its base, and for held-out titles the base shown three real posts.
 
-In: held-out examples, settings, a deployed twin. Out: questions, and two answers to each, by the same engine with the same
-sampling. The base answers from a GGUF made for the purpose, under a name of its own that is gone afterwards.
+In: questions, settings, a twin in service. Out: Answered. All with the same sampling and the same seed for each prompt; the
+base as the twin was exported (served_twin.py). A run that was cut off has what was answered in the user's home, and goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-from blogtwin import __version__, atomic, defaults
-from blogtwin.adapter_folder import find_base
-from blogtwin.chat_template import TEMPLATES
-from blogtwin.config import EvaluationSettings, Settings
-from blogtwin.errors import ConfigError, RuntimeUnavailable
-from blogtwin.export.gguf import write_gguf
-from blogtwin.manifest import hash_file
+from blogtwin.config import Settings
+from blogtwin.evaluation.verdict import Side
 from blogtwin.progress import Progress
-from blogtwin.records import AdapterCard, Deployment, Example, Sampling, content_id
-from blogtwin.runtimes.base import Runtime
-from blogtwin.runtimes.choose import choose
+from blogtwin.records import Sampling
 from blogtwin.stages.answers import Answers
-from blogtwin.workspace import Workspace
+from blogtwin.stages.few_shot import Shown
+from blogtwin.stages.held_out import Question
+from blogtwin.stages.served_twin import Served, base_in_service
+
+_WORTH_SAYING = 60.0  # seconds
+_READING = 1.5  # times as long: an answer before which three posts are read
 
 
 @dataclass(frozen=True)
-class Question:
-    """One prompt; for a held-out title, the author's own post under it."""
+class Answered:
+    """What each side said, in the order of the questions; few_shot: of the first questions, those that had posts shown."""
 
-    prompt: str
-    post: str | None
+    base: list[str]
+    twin: list[str]
+    few_shot: list[str]
+    sampling: Sampling
 
-
-def questions(held_out: Sequence[Example], settings: Settings) -> list[Question]:
-    """Up to `samples` held-out titles, chosen by the seed, then the test prompts."""
-    titles: dict[str, Example] = {}
-    for example in held_out:
-        if example.kind == "topic" and not example.input:
-            titles.setdefault(example.post_id, example)
-    evaluation = settings.evaluation
-    order = sorted(titles, key=lambda post_id: content_id(post_id, str(evaluation.seed)))[: evaluation.samples]
-    chosen = [Question(titles[post_id].instruction, titles[post_id].output) for post_id in order]
-    asked = {question.prompt for question in chosen}
-    return chosen + [Question(prompt, None) for prompt in _test_prompts(evaluation) if prompt not in asked]
-
-
-def _test_prompts(evaluation: EvaluationSettings) -> list[str]:
-    path = evaluation.test_prompts_file
-    if not path.is_file():
-        if path != EvaluationSettings().test_prompts_file:
-            raise ConfigError(f"{path} is not there", "check evaluation.test_prompts_file, or write one: blogtwin init")
-        path = defaults.HERE / "test_prompts.txt"
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except UnicodeDecodeError as fault:
-        raise ConfigError(f"{path} is not UTF-8: {fault.reason}", "save it as UTF-8") from fault
-    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    def sides(self) -> dict[Side, list[str]]:
+        """Each side that answered, by its name."""
+        told: dict[Side, list[str]] = {"base": self.base, "twin": self.twin}
+        return told | {"few-shot": self.few_shot} if self.few_shot else told
 
 
 def side_by_side(
-    settings: Settings,
-    workspace: Workspace,
-    twin: Deployment,
-    card: AdapterCard,
-    asked: Sequence[Question],
-    progress: Progress,
-) -> tuple[list[str], list[str], Sampling]:
-    """What base and twin say, by the same engine, with the same prompts, sampling and seeds."""
-    runtime = choose(twin.runtime, settings.deployment.ollama_base_url, settings.machine.threads)
-    evaluation = settings.evaluation
-    sampling = twin.artifact.sampling.model_copy(update={"seed": evaluation.seed, "max_tokens": evaluation.max_tokens})
-    prompts = [question.prompt for question in asked]
-    answers = Answers.at(workspace.report.with_name(f".{workspace.report.stem}.answers.jsonl"))
-    served = content_id(
-        runtime.name, twin.artifact.system, twin.artifact.template, str(twin.artifact.context_length), __version__
-    )
+    settings: Settings, served: Served, asked: Sequence[Question], shown: Sequence[Shown], progress: Progress
+) -> Answered:
+    """Ask all sides. shown: for the first questions, the posts before them.
 
-    def ask(model: str, label: str, name: str) -> list[str]:
-        return answers.ask(
-            model, label, prompts, sampling, lambda messages, options: runtime.chat(name, messages, options), progress
-        )
-
-    twin_answers = ask(f"{twin.artifact.weights()} {served}", "Answers of the twin", twin.name)
-    base = f"{card.base_hash} {twin.artifact.quantization} {served}"
-    if answers.missing(base, prompts, sampling):
-        weights = find_base(Path(twin.adapter), card, settings.machine.offline, progress)
-        with _base_in_service(runtime, twin, card, weights, workspace.report.parent / ".base-model", progress) as name:
-            base_answers = ask(base, "Answers of its base", name)
-    else:
-        base_answers = ask(base, "Answers of its base", "")
-    answers.keep_used()
-    return base_answers, twin_answers, sampling
-
-
-@contextlib.contextmanager
-def _base_in_service(
-    runtime: Runtime, twin: Deployment, card: AdapterCard, base: Path, folder: Path, progress: Progress
-) -> Iterator[str]:
-    """The base model under a name of its own, exported as the twin was; what a killed run left is removed first.
-
-    base: its weights. folder: where its files stand while it is needed.
+    Raises RuntimeUnavailable, ModelError (no base) and OutputError; what was answered by then is kept.
     """
-    family = twin.name.partition(":")[0]
-    for stale in runtime.names():
-        if re.fullmatch(rf"{re.escape(family)}:base-[0-9a-f]{{8}}", stale):
-            runtime.remove(stale)
-    name = None
-    try:
-        source = _base_with_our_template(base, Path(twin.adapter), card, folder)
-        gguf = write_gguf(source, folder / "base.gguf", twin.artifact.quantization, "base", progress)
-        digest = hash_file(gguf)
-        name = f"{family}:base-{digest[:8]}"
-        base_alone = {"gguf": str(gguf.absolute()), "gguf_sha256": digest, "lora": None, "lora_sha256": None}
-        artifact = twin.artifact.model_copy(update=base_alone)
-        runtime.install(artifact, name, progress)
-        yield name
-    finally:
-        if name:
-            with contextlib.suppress(RuntimeUnavailable):  # what went wrong before is what the user has to hear
-                runtime.remove(name)
-        shutil.rmtree(folder, ignore_errors=True)
+    prompts = [question.prompt for question in asked]
+    pace, twin = _twin(settings, served, prompts, progress)
+    base, few_shot = _base(settings, served, prompts, shown, progress, pace)
+    return Answered(base, twin, few_shot, served.sampling(settings.evaluation))
 
 
-def _base_with_our_template(base: Path, adapter: Path, card: AdapterCard, into: Path) -> Path:
-    """The base's weights with the tokenizer and the chat template that the twin was trained with."""
-    wanted = {path.name: path for ending in ("json", "safetensors") for path in base.glob(f"*.{ending}")}
-    wanted |= {path.name: path for path in adapter.glob("tokenizer*.json")}
-    shutil.rmtree(into, ignore_errors=True)
-    with atomic.writing_to(into):
-        into.mkdir(parents=True)
-        for name, path in wanted.items():
-            try:
-                (into / name).symlink_to(path.resolve())
-            except OSError:  # Windows asks for a privilege
-                shutil.copyfile(path, into / name)
-        (into / "chat_template.jinja").write_text(TEMPLATES[card.template].jinja, encoding="utf-8", newline="\n")
-    return into
+def base_alone(settings: Settings, served: Served, prompts: Sequence[str], progress: Progress) -> list[str]:
+    """What its base says. Raises RuntimeUnavailable, ModelError and OutputError."""
+    return _base(settings, served, prompts, [], progress, 0.0)[0]
+
+
+def twin_alone(settings: Settings, served: Served, prompts: Sequence[str], progress: Progress) -> list[str]:
+    """What the twin says. Raises RuntimeUnavailable and OutputError."""
+    return _twin(settings, served, prompts, progress)[1]
+
+
+def _twin(settings: Settings, served: Served, prompts: Sequence[str], progress: Progress) -> tuple[float, list[str]]:
+    """Seconds an answer (0 when all were kept), and the answers."""
+    answers, key, sampling = Answers.of(served.twin_key), served.twin_key, served.sampling(settings.evaluation)
+    missing = answers.missing(key, prompts, sampling)
+    began = time.monotonic()
+    at_once = served.at_once(served.runtime, served.name, settings.evaluation) if missing else 1
+    chat = partial(served.runtime.chat, served.name)
+    said = answers.ask(key, f"Answers of {served.twin.name}", prompts, sampling, chat, progress, at_once)
+    return (time.monotonic() - began) / max(1, missing) if missing else 0.0, said
+
+
+def _base(
+    settings: Settings,
+    served: Served,
+    prompts: Sequence[str],
+    shown: Sequence[Shown],
+    progress: Progress,
+    pace: float,
+) -> tuple[list[str], list[str]]:
+    """What the base says, and what it says to the first prompts behind real posts. pace: seconds an answer may take."""
+    answers, key, sampling = Answers.of(served.base_key), served.base_key, served.sampling(settings.evaluation)
+    behind = prompts[: len(shown)]
+    before = {prompt: one.turns for prompt, one in zip(behind, shown, strict=True)}
+    alone, few = answers.missing(key, prompts, sampling), answers.missing(key, behind, sampling, before)
+    with contextlib.ExitStack() as stack:
+        name, at_once = "", 1
+        if alone or few:
+            _say_how_long(pace * (alone + _READING * few), alone + few, progress)
+            name = stack.enter_context(base_in_service(served, settings, progress))
+            at_once = served.at_once(served.beside, name, settings.evaluation)
+        chat = partial(served.beside.chat, name)
+        base = answers.ask(key, "Answers of its base", prompts, sampling, chat, progress, at_once)
+        label = "Answers of the base shown your posts"
+        few_shot = answers.ask(key, label, behind, sampling, chat, progress, at_once, before) if behind else []
+    return base, few_shot
+
+
+def _say_how_long(seconds: float, many: int, progress: Progress) -> None:
+    if seconds > _WORTH_SAYING:
+        progress.note(
+            f"the base's {many} answers will take about {round(seconds / 60) or 1} minutes at the twin's pace"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -95,6 +95,24 @@ def two_columns(left: str, right: str, rows: Iterable[tuple[Text, Text]]) -> Non
     for row in rows:
         drawn.add_row(*row)
     out.print(drawn)
+
+
+@contextmanager
+def live_columns(names: Sequence[str]) -> Iterator[Callable[[Sequence[str]], None]]:
+    """Texts that grow beside each other; the last of them stays on the screen. Yields what shows them."""
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
+    def drawn(texts: Sequence[str]) -> Table:
+        columns = Table(*names, box=None, pad_edge=False, padding=(0, 2), expand=True)
+        for column in columns.columns:
+            column.ratio, column.overflow = 1, "fold"
+        columns.add_row(*map(Text, texts))
+        return columns
+
+    with Live(console=_stdout(), refresh_per_second=8, vertical_overflow="visible") as live:
+        yield lambda texts: live.update(drawn(texts))
 
 
 def learned(prompt: str, answer: str, against: str = "") -> None:

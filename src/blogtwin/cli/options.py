@@ -71,3 +71,6 @@ Keep = Annotated[int | None, setting("deployment", "keep", "--keep")]
 OllamaUrl = Annotated[str | None, setting("deployment", "ollama_base_url", "--ollama-base-url")]
 
 Samples = Annotated[int | None, setting("evaluation", "samples", "--samples")]
+Concurrency = Annotated[int | None, setting("evaluation", "concurrency", "--concurrency")]
+Others = Annotated[Path | None, setting("evaluation", "others", "--others")]
+Judge = Annotated[str | None, setting("evaluation", "judge", "--judge")]

@@ -139,7 +139,8 @@ def _evaluation(settings: Settings, workspace: Workspace) -> tuple[dict[str, flo
         verdict = json.loads(workspace.report.read_text(encoding="utf-8")).get("verdict")
     except (ValueError, AttributeError) as fault:
         raise InputError(f"{workspace.report} is no report", "make it again with: blogtwin evaluate") from fault
-    return done.counts, verdict if isinstance(verdict, str) else None
+    sentence = verdict.get("sentence") if isinstance(verdict, dict) else verdict
+    return done.counts, sentence if isinstance(sentence, str) else None
 
 
 def _write(folder: Path, name: str, text: str) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 from blogtwin import atomic
 from blogtwin.config import Settings
@@ -30,6 +31,11 @@ from blogtwin.stages.measuring import measure
 from blogtwin.stages.served_twin import Served
 from blogtwin.stages.side_by_side import base_alone, twin_alone
 from blogtwin.workspace import Workspace
+
+
+def file(workspace: Workspace) -> Path:
+    """Where the comparison goes: beside the report."""
+    return workspace.report.with_name("compare.json")
 
 
 def run(names: Sequence[str], settings: Settings, workspace: Workspace, progress: Progress) -> Comparison:
@@ -76,7 +82,7 @@ def run(names: Sequence[str], settings: Settings, workspace: Workspace, progress
         remarks=tuple(_remarks(twins, lost)),
         seconds=round(time.monotonic() - began, 1),
     )
-    atomic.write_text(workspace.report.with_name("compare.json"), found.model_dump_json(indent=2) + "\n")
+    atomic.write_text(file(workspace), found.model_dump_json(indent=2) + "\n")
     return found
 
 

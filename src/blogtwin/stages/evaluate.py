@@ -15,6 +15,7 @@ from blogtwin.chat_template import TEMPLATES
 from blogtwin.config import Settings
 from blogtwin.evaluation.pieces import Pieces
 from blogtwin.evaluation.report import Report, figures
+from blogtwin.evaluation.report_html import report_html
 from blogtwin.manifest import Plan
 from blogtwin.privacy import stand_ins
 from blogtwin.progress import Progress
@@ -58,7 +59,7 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
             *(path for path in files if path.is_file()),
             *((others,) if others else ()),
         ),
-        outputs=(workspace.report,),
+        outputs=(workspace.report, workspace.report.with_suffix(".html")),
         manifest=manifest_beside(workspace.report),
     )
 
@@ -96,6 +97,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
         lambda: time.monotonic() - began,
         progress,
     )
+    atomic.write_text(workspace.report.with_suffix(".html"), report_html(found))
     atomic.write_text(workspace.report, found.model_dump_json(indent=2) + "\n")
     counts = figures(found)
     todo.finish(counts)

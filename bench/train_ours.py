@@ -46,6 +46,8 @@ def main() -> None:
     )
     base = models.resolve(given["base"], offline=True)
     hardware = replace(detect_hardware_platform(), platform="cpu", bf16=given["bf16"])
+    if given["memory"]:
+        hardware = replace(hardware, memory=round(given["memory"] * 1e9))
     learned = examples.read(Path(given["examples"]))
     room = Path(given["room"])
     room.mkdir(parents=True)

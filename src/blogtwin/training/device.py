@@ -49,7 +49,7 @@ class Device:
         return {
             "use_cpu": self.name == "cpu",
             "bf16": precision.bf16 and self.name in ("cuda", "xpu"),
-            "gradient_checkpointing": precision.frugal,
+            "gradient_checkpointing": precision.frugal and not precision.roomy,
             "dataloader_pin_memory": self.name == "cuda",  # elsewhere torch warns that there is nothing to pin for
         }
 

@@ -30,7 +30,8 @@ def train(lesson: Lesson, engine: Engine, progress: Progress) -> Speed:
     if engine.lean:
         answer_loss.install(model.get_base_model())
         lora_product.install(model, engine.widened)
-        own["gradient_checkpointing_kwargs"] = {"use_reentrant": False, "context_fn": lora_product.worth_keeping}
+        kept = lora_product.wide_products_too if engine.widened else lora_product.worth_keeping
+        own["gradient_checkpointing_kwargs"] = {"use_reentrant": False, "context_fn": kept}
     trainer = _Trainer(
         model=model,
         args=configured(

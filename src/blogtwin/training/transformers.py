@@ -85,8 +85,13 @@ def _precision(device: Device, job: TrainJob) -> Precision:
     """A large base is held in bfloat16, as it was published, also where the processor does not multiply it.
 
     That is half the memory, and the time to convert the weights is lost in that of the products. Learning from preferences
-    computes by trl's own way, which wants all numbers alike, and so does FSDP.
+    computes by trl's own way, which wants all numbers alike, and so does FSDP. Where the memory is twice what it takes to
+    keep everything that was computed, it is kept: a quarter faster.
     """
     precision = device.precision(job.base.parameters, job.hardware)
-    ours = device.name == "cpu" and job.settings.method == "sft" and not processes.sharded()
-    return replace(precision, narrow=ours and precision.frugal and not precision.bf16)
+    if device.name != "cpu" or job.settings.method != "sft" or processes.sharded() or not precision.frugal:
+        return precision
+    precision = replace(precision, narrow=not precision.bf16)
+    roomy = replace(precision, roomy=True)
+    needed = roomy.memory_needed(job.base.parameters) * processes.on_this_machine()
+    return roomy if needed <= device.memory / 2 else precision

@@ -1,4 +1,4 @@
-"""`blogtwin evaluate`: a deployed twin and held-out posts → eval_report.json and .html; versions compared; base and twin tried."""
+"""`blogtwin evaluate`: a deployed twin and held-out posts → a report and its page; versions compared; base and twin tried."""
 
 from __future__ import annotations
 

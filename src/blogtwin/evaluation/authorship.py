@@ -33,6 +33,7 @@ _SPREADS = (
     6  # below the author's own mean likeness: genuine posts stay above 4.5, a loop or another language is beyond 16
 )
 _LETTERS, _LETTERS_UNSPACED = 4, 2
+_BLOCK = 20_000  # signs compared at once
 
 
 class Attribution(Record):
@@ -94,22 +95,40 @@ def similarities(known: Sequence[str], texts: Sequence[str]) -> Array:
 
     Rarity is counted over `known`. A sign that none of these has is as rare as can be and makes a text less like all of them.
     """
-    from scipy import sparse  # type: ignore[import-untyped]
-
     letters = _LETTERS_UNSPACED if unspaced(" ".join(known[:20])) else _LETTERS
     total = np.zeros((len(texts), len(known)))
     for signs in (_pairs, lambda text: _sequences(text, letters)):
-        known_signs = [signs(text) for text in known]
-        rows = known_signs + [signs(text) for text in texts]
-        ends = np.cumsum([0, *map(len, rows)])
-        _, sign = np.unique(np.concatenate(rows), return_inverse=True)
-        there = sparse.csr_matrix((np.ones(len(sign)), sign, ends))
-        found = np.asarray(there[: len(known)].sum(0)).ravel()
-        weight = (np.log(len(known) / np.maximum(found, 1)) + 0.3) ** 2  # of a product: of both sides
-        size = np.sqrt(np.maximum(there @ weight, 1e-9))
-        products = there[len(known) :] @ (there[: len(known)] @ sparse.diags(weight)).T
-        total += products.toarray() / size[len(known) :, None] / size[: len(known)]
+        total += _cosines([signs(text) for text in known], [signs(text) for text in texts])
     return total / 2
+
+
+def _cosines(known: Sequence[Signs], texts: Sequence[Signs]) -> Array:
+    every, found = np.unique(np.concatenate(known), return_counts=True)
+    weight = (np.log(len(known) / found) + 0.3) ** 2  # of a product: of both sides
+    never = (np.log(len(known)) + 0.3) ** 2
+    rows = [_places(every, signs) for signs in known], [_places(every, signs) for signs in texts]
+    products = np.zeros((len(texts), len(known)))
+    for start in range(0, len(every), _BLOCK):  # so that memory does not grow with the vocabulary
+        left, right = (_there(side, start, min(start + _BLOCK, len(every))) for side in rows)
+        products += (right * weight[start : start + _BLOCK].astype(np.float32)) @ left.T
+    inside, outside = (np.array([weight[places].sum() for places in side]) for side in rows)
+    outside += never * (np.array([len(signs) for signs in texts]) - [len(places) for places in rows[1]])
+    return np.asarray(products / np.sqrt(np.maximum(np.outer(outside, inside), 1e-9)))
+
+
+def _places(every: Signs, signs: Signs) -> NDArray[np.intp]:
+    """Where in `every`, sorted, those of `signs` stand that are in it."""
+    places = np.searchsorted(every, signs)
+    places[places == len(every)] = 0
+    return np.asarray(places[every[places] == signs])
+
+
+def _there(rows: Sequence[NDArray[np.intp]], start: int, end: int) -> NDArray[np.float32]:
+    """One row a text, one column a sign from `start` to `end`: 1 where the text has the sign."""
+    out = np.zeros((len(rows), end - start), np.float32)
+    for row, places in zip(out, rows, strict=True):
+        row[places[slice(*np.searchsorted(places, (start, end)))] - start] = 1
+    return out
 
 
 class _Ridge:

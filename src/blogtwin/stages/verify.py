@@ -5,7 +5,7 @@ In: a name, the record of its deployment and its adapter folder. Out: the figure
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blogtwin.adapter_folder import WEIGHTS, read_card
@@ -13,13 +13,25 @@ from blogtwin.config import Settings
 from blogtwin.errors import InputError, ProofFailed
 from blogtwin.manifest import hash_file
 from blogtwin.progress import Progress
-from blogtwin.records import AdapterCard, Artifact, Deployment
+from blogtwin.records import AdapterCard, Artifact, Deployment, ParityResult
 from blogtwin.runtimes.base import Runtime
 from blogtwin.runtimes.choose import choose
 from blogtwin.stages.parity import parity
 from blogtwin.stages.proof import as_sent, prove, speaks, template_of
 from blogtwin.stages.result import StageResult
 from blogtwin.workspace import Workspace, deployment
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """What was proved of a twin. prompts: conversations that were rendered and counted as in training."""
+
+    prompts: int
+    parity: ParityResult
+
+    def figures(self) -> dict[str, float]:
+        """For a manifest."""
+        return {"prompts_proved": self.prompts, **self.parity.figures()}
 
 
 def run(name: str, settings: Settings, workspace: Workspace, progress: Progress) -> StageResult:
@@ -37,13 +49,14 @@ def run(name: str, settings: Settings, workspace: Workspace, progress: Progress)
     deployed = replace(settings.deployment, model_name=twin.name, quantize=twin.artifact.quantization)
     settings = replace(settings, deployment=deployed)
     try:
-        figures, notes = examine(
-            runtime, twin.name, twin.artifact, Path(twin.adapter), card, settings, workspace, progress
-        )
+        proofs = examine(runtime, twin.name, twin.artifact, Path(twin.adapter), card, settings, workspace, progress)
     except ProofFailed as fault:
         raise ProofFailed(fault.message, again) from fault
-    notes = (f"{twin.name} in {runtime.name} is what was trained in {twin.adapter}; nothing was changed", *notes)
-    return StageResult("verify", figures, (), notes)
+    notes = (
+        f"{twin.name} in {runtime.name} is what was trained in {twin.adapter}; nothing was changed",
+        *proofs.parity.remarks,
+    )
+    return StageResult("verify", proofs.figures(), (), notes)
 
 
 def examine(
@@ -55,8 +68,8 @@ def examine(
     settings: Settings,
     workspace: Workspace,
     progress: Progress,
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Settings, prompts, tokens, ends and answers of `name` against its artifact and adapter → figures, remarks.
+) -> Proofs:
+    """Settings, prompts, tokens, ends and answers of `name` against its artifact and adapter.
 
     Raises ProofFailed at the first that differs. settings: of a deploy that would make this artifact.
     """
@@ -64,8 +77,7 @@ def examine(
     as_sent(runtime, name, artifact)
     proved = prove(runtime, name, template, card.system, adapter / "tokenizer.json", progress)
     speaks(runtime, name, artifact.sampling, template)
-    same = parity(runtime, name, adapter, card, settings, workspace, progress)
-    return {"prompts_proved": proved, **same.figures()}, same.remarks
+    return Proofs(proved, parity(runtime, name, adapter, card, settings, workspace, progress))
 
 
 def _card(twin: Deployment, again: str) -> AdapterCard:

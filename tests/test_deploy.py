@@ -105,6 +105,11 @@ def test_an_adapter_becomes_a_twin_that_answers(settings: Settings, project: Wor
     assert made.artifact.quantization == quantization
     assert Path(made.artifact.gguf) == (project.model / "deploy" / "model.gguf").absolute()
     assert _versions(settings) == [made.version]
+    assert made.parity is not None
+    assert made.parity.figures().items() <= result.counts.items()
+    version = find_deployment(str(made.version))
+    assert version is not None
+    assert version.parity == made.parity
     assert sorted(_files(project.model / "deploy")) == ["Modelfile", "artifact.json", "manifest.json", "model.gguf"]
     assert deploy.plan(settings, project).stale() is None
 
@@ -130,6 +135,21 @@ def test_a_second_run_takes_the_exported_files_again(
     assert _names(settings) == ["my-twin:draft", "my-twin:latest"]
     assert deploy.plan(settings, project).stale() is None
     assert deploy.plan(named, project).stale() is None
+
+
+def test_only_what_changes_the_twin_makes_a_deploy_stale(project: Workspace) -> None:
+    settings = _settings(runtime="llama-cpp")
+    deploy.run(settings, project, Silent())
+
+    def stale(**changes: object) -> str | None:
+        return deploy.plan(replace(settings, deployment=replace(settings.deployment, **changes)), project).stale()
+
+    assert stale(keep=9) is None
+    assert stale(openai_base_url="http://127.0.0.1:8080/v1") is None
+    assert stale(ollama_base_url="http://127.0.0.1:2") is None
+    assert stale(runtime="auto") is None  # no Ollama answers, so that means the same
+    for change in ({"quantize": "f16"}, {"temperature": 0.5}, {"mode": "adapter"}):
+        assert stale(**change) == "its settings have changed"
 
 
 def test_two_names_made_in_two_ways_from_one_adapter_do_not_undo_each_other(project: Workspace) -> None:

@@ -24,7 +24,7 @@ from blogtwin.runtimes.base import Runtime
 from blogtwin.runtimes.choose import all_runtimes, choose
 from blogtwin.runtimes.ollama import Ollama
 from blogtwin.stages import versions
-from blogtwin.stages.exporting import export, files, moved
+from blogtwin.stages.exporting import check, export, files, moved
 from blogtwin.stages.proof import template_of
 from blogtwin.stages.result import StageResult
 from blogtwin.stages.verify import examine
@@ -39,7 +39,8 @@ _INPUTS = (
     "tokenizer_config.json",
 )
 _ARTIFACT = "artifact.json"
-_NOT_IN_THE_FILES = ("model_name", "runtime", "ollama_base_url", "keep")  # settings that do not change what is exported
+# Settings that do not change what is exported.
+_NOT_IN_THE_FILES = ("model_name", "runtime", "ollama_base_url", "openai_base_url", "keep")
 
 
 def plan(settings: Settings, workspace: Workspace) -> Plan:
@@ -71,16 +72,22 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
         )
         version = versions.dated(twin, datetime.now(UTC))
         before = [find_deployment(version.name), find_deployment(name)]
+        check(artifact, adapter, card, settings, progress)
         with versions.candidate(runtime, name, artifact) as candidate:
             runtime.install(artifact, candidate, progress)
-            figures, remarks = examine(runtime, candidate, artifact, adapter, card, settings, workspace, progress)
-            with versions.kept(runtime, candidate, version):
+            proofs = examine(runtime, candidate, artifact, adapter, card, settings, workspace, progress)
+            proved = {"version": version.name, "parity": proofs.parity}
+            with versions.kept(runtime, candidate, version.model_copy(update=proved)):
                 runtime.copy(version.name, name)
-    save_deployment(twin.model_copy(update={"version": version.name}))
-    counts = {"megabytes": _megabytes(lasting), "context_tokens": artifact.context_length, **figures}
+    save_deployment(twin.model_copy(update=proved))
+    counts = {"megabytes": _megabytes(lasting), "context_tokens": artifact.context_length, **proofs.figures()}
     todo.finish(counts)
     outputs = tuple(adapter / "deploy" / file for file in files(settings.deployment))
-    notes = (*_notes(runtime, settings.deployment, version), *remarks, *_tidied(runtime, before, settings))
+    notes = (
+        *_notes(runtime, settings.deployment, version),
+        *proofs.parity.remarks,
+        *_tidied(runtime, before, settings),
+    )
     return StageResult("deploy", counts, outputs, notes)
 
 
@@ -93,7 +100,7 @@ def _plan(deployment: DeploymentSettings, workspace: Workspace, runtime: Runtime
     return Plan(
         stage="deploy",
         settings={
-            **asdict(deployment),
+            **_shaping(deployment),
             "runtime": runtime.name,
             "ollama_base_url": deployment.ollama_base_url if runtime.name == "ollama" else None,
             "in_service": in_service,
@@ -102,6 +109,10 @@ def _plan(deployment: DeploymentSettings, workspace: Workspace, runtime: Runtime
         outputs=(),  # what it makes is a name that answers; deploy/ belongs to all names of the adapter
         manifest=deployment_manifest(deployment.model_name),
     )
+
+
+def _shaping(deployment: DeploymentSettings) -> dict[str, object]:
+    return {key: value for key, value in asdict(deployment).items() if key not in _NOT_IN_THE_FILES}
 
 
 def _in_service(deployment: DeploymentSettings, workspace: Workspace, runtime: Runtime) -> bool:
@@ -123,10 +134,9 @@ def _exported(
     Files that an earlier deploy left, under this or another name, are taken again when they would come out the same.
     """
     final = adapter / "deploy"
-    shaping = {key: value for key, value in asdict(settings.deployment).items() if key not in _NOT_IN_THE_FILES}
     todo = Plan(
         stage="export",
-        settings={**shaping, "version": __version__},
+        settings={**_shaping(settings.deployment), "version": __version__},
         inputs=tuple(adapter / name for name in _INPUTS),
         outputs=(*(final / name for name in files(settings.deployment)), final / _ARTIFACT),
         manifest=manifest_beside(final),

@@ -10,8 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from blogtwin import atomic, hub
+from blogtwin.adapter_folder import find_base
+from blogtwin.chat_template import TEMPLATES
 from blogtwin.config import DeploymentSettings, Settings
 from blogtwin.export.adapter import read_changes
+from blogtwin.export.check_gguf import Origin, check_gguf, check_lora
 from blogtwin.export.gguf import write_model
 from blogtwin.export.lora_gguf import write_lora
 from blogtwin.export.merge import base_alone, merged
@@ -69,6 +72,16 @@ def export(adapter: Path, card: AdapterCard, settings: Settings, folder: Path, p
     gguf, lora = (GGUF, None) if artifact.lora is None else (artifact.gguf, LORA)
     atomic.write_text(folder / MODELFILE, modelfile(artifact, gguf, lora))
     return artifact
+
+
+def check(artifact: Artifact, adapter: Path, card: AdapterCard, settings: Settings, progress: Progress) -> None:
+    """Raise ProofFailed when the files of `artifact` do not hold what was trained, before anybody is served from them."""
+    base = find_base(adapter, card, settings.machine.offline, progress)
+    origin = Origin(base, adapter, TEMPLATES[card.template], merged=artifact.lora is None)
+    with progress.task("Checking what was written"):
+        check_gguf(Path(artifact.gguf), origin)
+        if artifact.lora is not None:
+            check_lora(Path(artifact.lora), origin)
 
 
 Weights = dict[str, str]  # by the names that Artifact has for paths and hashes

@@ -162,7 +162,9 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(
     with pytest.raises(KeyboardInterrupt):
         evaluate.run(SETTINGS, workspace, Silent())
     assert not workspace.report.exists()
-    assert not [name for name in LlamaCpp().names() if ":base-" in name], "the base must be gone after a failure as well"
+    assert not [name for name in LlamaCpp().names() if ":base-" in name], (
+        "the base must be gone after a failure as well"
+    )
     torn, broken = sorted((home / "answers").glob("*.jsonl"))
     first, *rest = broken.read_text("utf-8").splitlines(keepends=True)
     broken.write_text("".join([first, "not an answer\n", *rest]), encoding="utf-8")

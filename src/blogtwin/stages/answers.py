@@ -40,6 +40,7 @@ class Answers:
     path: Path
     known: dict[str, str] = field(default_factory=dict)
     broken: int = 0
+    _writing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def of(cls, model: str) -> Answers:
@@ -100,15 +101,14 @@ class Answers:
         many = len(set(numbers))
         with progress.task(label, many, "answers") as task:
             task.advance(many - len(missing))
-            with contextlib.closing(_together(missing, sampling, chat, at_once)) as answers:
-                for number, text in answers:
-                    self._add(number, text)
+            with contextlib.closing(_together(missing, sampling, chat, at_once, self._add)) as answered:
+                for _ in answered:
                     task.advance()
         return [self.known[number] for number in numbers]
 
     def _add(self, number: str, text: str) -> None:
         self.known[number] = text
-        with atomic.writing_to(self.path), self.path.open("a", encoding="utf-8", newline="\n") as file:
+        with self._writing, atomic.writing_to(self.path), self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(Kept(id=number, text=text).model_dump_json() + "\n")
 
     def _mend(self) -> None:
@@ -118,19 +118,27 @@ class Answers:
 
 
 def _together(
-    asked: Mapping[str, Sequence[Message]], sampling: Sampling, chat: Chat, at_once: int
-) -> Generator[tuple[str, str]]:
-    """Number and answer of each conversation, as they are finished, `at_once` of them at the same time."""
+    asked: Mapping[str, Sequence[Message]],
+    sampling: Sampling,
+    chat: Chat,
+    at_once: int,
+    keep: Callable[[str, str], None],
+) -> Generator[None]:
+    """Ask every conversation, `at_once` of them at the same time; yields once for each that is finished.
+
+    Each answer is kept by whoever has it, in the moment it is whole: a failure of another must not cost it.
+    """
     running: set[Answer] = set()
     ended = threading.Event()
 
-    def answer(number: str, messages: Sequence[Message]) -> tuple[str, str]:
+    def answer(number: str, messages: Sequence[Message]) -> None:
         seeded = sampling.model_copy(update={"seed": seed_of(messages[-1].content, sampling)})
         pieces = chat(messages, seeded)
         running.add(pieces)
         said = "" if ended.is_set() else "".join(pieces).strip()
         running.discard(pieces)
-        return number, said
+        if not ended.is_set():
+            keep(number, said)
 
     pool = ThreadPoolExecutor(max(1, at_once), "answer")
     try:

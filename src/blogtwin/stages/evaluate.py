@@ -97,8 +97,8 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
         lambda: time.monotonic() - began,
         progress,
     )
-    atomic.write_text(workspace.report.with_suffix(".html"), report_html(found))
     atomic.write_text(workspace.report, found.model_dump_json(indent=2) + "\n")
+    atomic.write_text(workspace.report.with_suffix(".html"), report_html(found))
     counts = figures(found)
     todo.finish(counts)
     return StageResult("evaluate", counts, todo.outputs, _notes(found))

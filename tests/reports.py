@@ -144,8 +144,8 @@ def measured(texts: Texts, verdict: Verdict | None = None) -> Report:
         judge=Judged(
             model="qwen3:8b",
             scores={
-                "twin": Scores(means={"answers the prompt": 3.9, "reads well": 4.1}, judged=11, of=12),
-                "base": Scores(means={"answers the prompt": 4.4, "reads well": 3.2}, judged=12, of=12),
+                "twin": Scores(means={"relevance": 3.9, "coherence": 4.1}, judged=11, of=12),
+                "base": Scores(means={"relevance": 4.4, "coherence": 3.2}, judged=12, of=12),
             },
             over_base=Preferred(first=8, second=2, undecided=2, unread=0, p=0.109),
             over_few_shot=None,

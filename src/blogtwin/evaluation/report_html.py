@@ -7,7 +7,7 @@ requests). The words are in report_page/, the order of the page in page.html.j2.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 
 from blogtwin.evaluation.charts import Side, shape
 from blogtwin.evaluation.diversity import Diversity
+from blogtwin.evaluation.judge import CRITERIA
 from blogtwin.evaluation.report import Report
 from blogtwin.evaluation.report_page import advice, figures, summary, wording
 
@@ -48,6 +49,13 @@ class Comparison:
     unfolded: bool
 
 
+class Strange(NamedTuple):
+    """Why a sentence is unlike the author, and the answers that have it, by number, the least like first."""
+
+    reason: str
+    answers: list[int]
+
+
 class Line(NamedTuple):
     """A row of a table with a column a side."""
 
@@ -69,6 +77,8 @@ def report_html(report: Report) -> str:
         repetition=_repetition(report),
         overlaps=_overlaps(report),
         judged=_judged(report),
+        unlike=unlike(report),
+        faults=wording.faults(report.twin),
         comparisons=comparisons(report),
         shape=shape,
     )
@@ -140,13 +150,27 @@ def marked(text: str, passages: Sequence[str]) -> Markup:
     return out + escape(text[done:])
 
 
+def unlike(report: Report) -> list[Strange]:
+    """The sentences least like the author; one that stands in several answers once."""
+    found: dict[str, list[int]] = {}
+    for one in report.unlike:
+        answers = found.setdefault(one.reason, [])
+        if one.answer not in answers:
+            answers.append(one.answer)
+    return [Strange(reason, answers) for reason, answers in found.items()]
+
+
 def _kinds(report: Report) -> list[Line]:
     """Perplexity a word by kind of example; nothing where there is one kind only."""
     if len(report.perplexity_by_kind) < 2:
         return []
     out = []
     for kind, one in report.perplexity_by_kind.items():
-        cells = {"base": one.base_per_word, "few-shot": one.few_shot_per_word, "twin": one.twin_per_word}
+        cells: dict[Side, float | None] = {
+            "base": one.base_per_word,
+            "few-shot": one.few_shot_per_word,
+            "twin": one.twin_per_word,
+        }
         label = f"{wording.KINDS.get(kind, kind)} ({wording.counted(one.examples, 'example')})"
         out.append(
             Line(label, _cells({side: None if value is None else wording.many(value) for side, value in cells.items()}))
@@ -199,15 +223,16 @@ def _overlaps(report: Report) -> list[Line]:
 def _judged(report: Report) -> list[Line]:
     if report.judge is None:
         return []
-    criteria = list(dict.fromkeys(name for one in report.judge.scores.values() for name in one.means))
+    scores = report.judge.scores
+    criteria = dict.fromkeys(name for one in scores.values() for name in one.means)
     return [
         Line(
-            name.capitalize(),
-            _cells({side: f"{one.means[name]:.1f}" for side, one in report.judge.scores.items() if name in one.means}),
+            f"{name.capitalize()}: {CRITERIA[name]}" if name in CRITERIA else name.capitalize(),
+            {side: f"{one.means[name]:.1f}" for side, one in scores.items() if name in one.means},
         )
         for name in criteria
     ]
 
 
-def _cells(values: dict) -> dict[Side, str]:  # type: ignore[type-arg]
+def _cells(values: Mapping[Side, str | None]) -> dict[Side, str]:
     return {side: value for side, value in values.items() if value is not None}

@@ -18,11 +18,15 @@ _FAULTS = {
 
 @dataclass(frozen=True)
 class Advice:
-    """One thing to do. command: to be typed. section: of the page, where the grounds are. warning: before anything else."""
+    """One thing to do. command: to be typed. section: of the page, where the grounds are; link: the words that lead there.
+
+    warning: it comes before anything else.
+    """
 
     text: str
     command: str = ""
     section: str = ""
+    link: str = "Why?"
     warning: bool = False
 
 
@@ -53,34 +57,38 @@ def _warnings(report: Report) -> list[Advice]:
         )
     kinds = Counter(one.kind for one in twin.faults)
     if found := [f"{number} {_FAULTS[kind]}" for kind, number in kinds.items() if kind in _FAULTS]:
-        out.append(
-            Advice(
-                f"Of its {counted(twin.answers, 'answer')}, {_listed(found)}: see which.",
-                section="answers",
-                warning=True,
-            )
-        )
+        text = f"Not every answer can be used: of {twin.answers}, {_listed(found)}."
+        out.append(Advice(text, section="answers", link="See which", warning=True))
     return out
 
 
 def _choice(report: Report) -> list[Advice]:
-    use = report.verdict.use
+    use, refused = report.verdict.use, "twin" in report.verdict.against
+    shown = report.few_shot_prompt.posts if report.few_shot_prompt else 3
+    until = "Until the twin is better, write" if refused else "Write"
     if use == "twin":
         text = "Write with your twin, and read what it wrote before you publish it:"
         return [Advice(text, f'blogtwin write "your topic" --model {report.model}')]
     if use == "few-shot":
-        shown = report.few_shot_prompt.posts if report.few_shot_prompt else 3
-        text = f"Write with the base model: put {shown} of your posts before what you ask for."
-        return [Advice(f"{text} That does as much as the training did, or more.")]
+        why = "" if refused else " That does as much as the training did, or more."
+        return [Advice(f"{until} with the base model: put {shown} of your posts before what you ask for.{why}")]
     if use == "base":
-        text = "Write with the base model as it is"
-        return [Advice(f"{text}: neither the training nor showing it your posts made it sound more like you.")]
+        why = "" if refused else ": nothing that was tried made it sound more like you"
+        return [Advice(f"{until} with the base model as it is{why}.")]
     return [Advice("Have more titles answered, so that the difference can be told:", "blogtwin evaluate --samples 40")]
 
 
 def _better(report: Report) -> list[Advice]:
     out = []
-    if report.verdict.use in ("base", "few-shot"):
+    if report.twin.copying.flagged:
+        # Fewer passes over the posts is the first remedy for learning them by heart.
+        out.append(
+            Advice(
+                "It knows posts by heart: train it for a shorter time, or on more posts.",
+                "blogtwin finetune --epochs 1",
+            )
+        )
+    elif report.verdict.use in ("base", "few-shot"):
         out.append(
             Advice("To make the twin better, give it more posts, or train it longer:", "blogtwin finetune --epochs 5")
         )

@@ -141,15 +141,18 @@ def lengths(report: Report) -> Markup | None:
     )
 
 
-def quiz(found: QuizSummary) -> list[Markup]:
-    """How often each was taken for the author: a chart for the rounds of two passages, and one for those of three."""
+def quiz(found: QuizSummary) -> list[tuple[str, Markup]]:
+    """How often each was taken for the author: a chart with its title for rounds of two passages, and one for those of three."""
     out = []
-    for shape in dict.fromkeys(one.shape for one in found.taken):
+    for shape, title in (("pair", "Of two passages"), ("triple", "Of three passages")):
         some = [one for one in found.taken if one.shape == shape]
+        if not some:
+            continue
         rows = [
             Row(_NAMES[one.writer], one.writer, one.share, _shares(one.share, one.low, one.high), one.low, one.high)
             for one in some
         ]
         ticks = Tick(0.0, "never"), Tick(some[0].chance, "by guessing"), Tick(1.0, "always")
-        out.append(marks(f"quiz-{shape}", f"How often each was taken for you, in {shape}s", rows, ticks, 0.0, 1.0))
+        chart = marks(f"quiz-{shape}", f"How often each was taken for you, in {shape}s", rows, ticks, 0.0, 1.0)
+        out.append((title, chart))
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from blogtwin.evaluation.report import Report
-from blogtwin.evaluation.report_page.wording import counted, many, percent, score
+from blogtwin.evaluation.report_page.wording import counted, faults, many, percent, score
 
 
 class Finding(NamedTuple):
@@ -52,7 +52,7 @@ def _copying(report: Report) -> str:
 
 
 def _answers(report: Report) -> str:
-    bad = len({one.answer for one in report.twin.faults})
+    bad = len({one.answer for one in faults(report.twin)})
     return f"{bad or 'none'} of {report.twin.answers} {'has' if bad == 1 else 'have'} something wrong"
 
 

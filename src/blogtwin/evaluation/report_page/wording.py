@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from blogtwin.evaluation.copying import Copying, Passage
+from blogtwin.evaluation.faults import Fault
 from blogtwin.evaluation.judge import Preferred
 from blogtwin.evaluation.report import AuthorshipTest, Measures, PostLoss
 from blogtwin.evaluation.verdict import Paired
@@ -140,7 +141,7 @@ def copying_sure(copying: Copying) -> str:
     if copying.author is None:
         return "There is one post only, so there is no knowing how much you repeat yourself."
     return (
-        "The line is no error bar: nine of ten texts lie on it, so a text far right of your own line is out of the "
+        "The lines are not about doubt: nine of ten texts lie on them, so a text far right of your own line is out of the "
         "ordinary. That is how an answer comes to be counted as copied."
     )
 
@@ -149,6 +150,14 @@ def from_where(passage: Passage) -> str:
     """How long a passage is, and how like its source; the title of the source stands beside it."""
     like = "word for word" if passage.verbatim else f"nearly word for word ({passage.matched} the same)"
     return f"{passage.words} words in a row, {like}"
+
+
+def clipped(text: str, words: int = 60) -> str:
+    """The beginning of a long passage, and how much more there is."""
+    found = list(re.finditer(r"\S+", text))
+    if len(found) <= words * 1.3:
+        return f"… {text} …"
+    return f"… {text[: found[words - 1].end()]} … (and {len(found) - words} words more)"
 
 
 def authorship_answer(test: AuthorshipTest) -> str:
@@ -179,10 +188,17 @@ def preferred(won: Preferred, over: str) -> str:
     )
 
 
-def faulty(twin: Measures) -> str:
-    """How many answers have a fault."""
-    some = len({one.answer for one in twin.faults})
-    return f"{some} of its {counted(twin.answers, 'answer')} {'has' if some == 1 else 'have'} something wrong."
+def faults(measures: Measures) -> list[Fault]:
+    """What is wrong with answers, but for copying, which the page tells by itself."""
+    return [one for one in measures.faults if one.kind != "copied"]
+
+
+def faulty(measures: Measures) -> str:
+    """How many answers have such a fault."""
+    some, answers = len({one.answer for one in faults(measures)}), counted(measures.answers, "answer")
+    if not some:
+        return f"Yes: none of its {answers} is empty, goes round in circles or strays."
+    return f"{some} of its {answers} {'has' if some == 1 else 'have'} something wrong."
 
 
 def duration(seconds: float) -> str:

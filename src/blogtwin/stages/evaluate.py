@@ -40,6 +40,8 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
     """What an evaluation reads and writes. It is stale when another twin stands behind the name."""
     twin = find_deployment(settings.deployment.model_name)
     others = settings.evaluation.others
+    # Of its record: all but places, times and proofs.
+    record = twin and twin.model_dump(exclude={"artifact": {"gguf", "lora"}, "parity": True, "deployed_at": True})
     files = (
         settings.evaluation.test_prompts_file,
         stand_ins.file_beside(workspace.training_data),
@@ -50,7 +52,7 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
         settings={
             **{key: value for key, value in asdict(settings.evaluation).items() if key not in _NOT_MEASURED_WITH},
             "model": settings.deployment.model_name,
-            "twin": twin.model_dump(exclude={"artifact": {"gguf", "lora"}}) if twin else None,
+            "twin": record,
             "endpoint": settings.deployment.openai_base_url if settings.deployment.runtime == "openai" else None,
         },
         inputs=(

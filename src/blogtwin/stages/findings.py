@@ -31,7 +31,6 @@ from blogtwin.evaluation.verdict import Paired, Side, Verdict, Voices, against, 
 from blogtwin.evaluation.voice import Voice, voice_score
 from blogtwin.evaluation.voice_pairs import loss_pairs, voice_pairs
 from blogtwin.evaluation.words import cut
-from blogtwin.manifest import Manifest
 from blogtwin.privacy import stand_ins
 from blogtwin.progress import Progress
 from blogtwin.stages import quiz, versions
@@ -43,7 +42,7 @@ from blogtwin.stages.losses import Measured
 from blogtwin.stages.measuring import measure
 from blogtwin.stages.served_twin import Served
 from blogtwin.stages.side_by_side import Answered
-from blogtwin.workspace import Workspace, deployment_manifest, deployments
+from blogtwin.workspace import Workspace, deployments
 
 _EXCERPT = 300  # words of the author's own post that are shown beside the answers
 _FEW = 8  # held-out posts, below which the interval is the figure
@@ -208,21 +207,18 @@ def _few_shot(found: Findings) -> FewShot | None:
 
 
 def _parity(served: Served) -> Parity | None:
-    """What the deploy found, by the manifest of a name that stands for this version."""
-    names = [served.twin.name, *(one.name for one in deployments() if one.version and one.version == served.twin.name)]
-    for name in names:
-        path = deployment_manifest(name)
-        counts = Manifest.model_validate_json(path.read_text("utf-8")).counts if path.is_file() else {}
-        if "parity_prompts" in counts:
-            return Parity(
-                prompts=int(counts["parity_prompts"]),
-                tokens=int(counts["parity_tokens"]),
-                agreement=counts["agreement"],
-                near_ties=counts["near_ties"],
-                excess_nats=counts["excess_nats"],
-                voice_difference=counts.get("voice_difference"),
-            )
-    return None
+    """What the deploy found."""
+    found = served.twin.parity
+    if found is None:
+        return None
+    return Parity(
+        prompts=found.prompts,
+        tokens=found.tokens,
+        agreement=found.agreement,
+        near_ties=found.near_ties,
+        excess_nats=found.excess_nats,
+        voice_difference=found.voice.standard_errors if found.voice else None,
+    )
 
 
 def _lineage(served: Served) -> Lineage:

@@ -133,9 +133,15 @@ def _together(
 
     def answer(number: str, messages: Sequence[Message]) -> None:
         seeded = sampling.model_copy(update={"seed": seed_of(messages[-1].content, sampling)})
-        pieces = chat(messages, seeded)
-        running.add(pieces)
-        said = "" if ended.is_set() else "".join(pieces).strip()
+        if ended.is_set():
+            return
+        try:
+            pieces = chat(messages, seeded)
+            running.add(pieces)
+            said = "" if ended.is_set() else "".join(pieces).strip()
+        except BaseException:
+            ended.set()  # before this thread begins with the next
+            raise
         running.discard(pieces)
         if not ended.is_set():
             keep(number, said)

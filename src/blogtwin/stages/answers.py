@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from blogtwin.records import Message, Record, Sampling, content_id
 from blogtwin.runtimes.answer import Answer
 from blogtwin.workspace import home
 
+_WORTH_SAYING = 120.0  # seconds
 _FILES = 40  # models whose answers are kept: a few versions of a few twins
 
 Before = Mapping[str, Sequence[Message]]  # prompt → what stands before it in the conversation
@@ -101,9 +103,13 @@ class Answers:
         many = len(set(numbers))
         with progress.task(label, many, "answers") as task:
             task.advance(many - len(missing))
+            began = time.monotonic()
             with contextlib.closing(_together(missing, sampling, chat, at_once, self._add)) as answered:
-                for _ in answered:
+                for done, _ in enumerate(answered, start=1):
                     task.advance()
+                    if done == at_once:
+                        left = (time.monotonic() - began) / done * (len(missing) - done)
+                        _say_how_long(label, left, progress)
         return [self.known[number] for number in numbers]
 
     def _add(self, number: str, text: str) -> None:
@@ -156,6 +162,11 @@ def _together(
         for pieces in tuple(running):
             pieces.close()
         pool.shutdown()
+
+
+def _say_how_long(label: str, seconds: float, progress: Progress) -> None:
+    if seconds > _WORTH_SAYING:
+        progress.note(f"{label}: about {round(seconds / 60)} minutes; what is answered is kept, whatever happens")
 
 
 def seed_of(prompt: str, sampling: Sampling) -> int:

@@ -7,7 +7,6 @@ base as the twin was exported (served_twin.py). A run that was cut off has what 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +19,6 @@ from blogtwin.stages.answers import Answers
 from blogtwin.stages.few_shot import Shown
 from blogtwin.stages.held_out import Question
 from blogtwin.stages.served_twin import Served, base_in_service
-
-_WORTH_SAYING = 60.0  # seconds
-_READING = 1.5  # times as long: an answer before which three posts are read
 
 
 @dataclass(frozen=True)
@@ -48,30 +44,23 @@ def side_by_side(
     Raises RuntimeUnavailable, ModelError (no base) and OutputError; what was answered by then is kept.
     """
     prompts = [question.prompt for question in asked]
-    pace, twin = _twin(settings, served, prompts, progress)
-    base, few_shot = _base(settings, served, prompts, shown, progress, pace)
+    twin = twin_alone(settings, served, prompts, progress)
+    base, few_shot = _base(settings, served, prompts, shown, progress)
     return Answered(base, twin, few_shot, served.sampling(settings.evaluation))
 
 
 def base_alone(settings: Settings, served: Served, prompts: Sequence[str], progress: Progress) -> list[str]:
     """What its base says. Raises RuntimeUnavailable, ModelError and OutputError."""
-    return _base(settings, served, prompts, [], progress, 0.0)[0]
+    return _base(settings, served, prompts, [], progress)[0]
 
 
 def twin_alone(settings: Settings, served: Served, prompts: Sequence[str], progress: Progress) -> list[str]:
     """What the twin says. Raises RuntimeUnavailable and OutputError."""
-    return _twin(settings, served, prompts, progress)[1]
-
-
-def _twin(settings: Settings, served: Served, prompts: Sequence[str], progress: Progress) -> tuple[float, list[str]]:
-    """Seconds an answer (0 when all were kept), and the answers."""
     answers, key, sampling = Answers.of(served.twin_key), served.twin_key, served.sampling(settings.evaluation)
     missing = answers.missing(key, prompts, sampling)
-    began = time.monotonic()
     at_once = served.at_once(served.runtime, served.name, settings.evaluation) if missing else 1
     chat = partial(served.runtime.chat, served.name)
-    said = answers.ask(key, f"Answers of {served.twin.name}", prompts, sampling, chat, progress, at_once)
-    return (time.monotonic() - began) / max(1, missing) if missing else 0.0, said
+    return answers.ask(key, f"Answers of {served.twin.name}", prompts, sampling, chat, progress, at_once)
 
 
 def _base(
@@ -80,9 +69,8 @@ def _base(
     prompts: Sequence[str],
     shown: Sequence[Shown],
     progress: Progress,
-    pace: float,
 ) -> tuple[list[str], list[str]]:
-    """What the base says, and what it says to the first prompts behind real posts. pace: seconds an answer may take."""
+    """What the base says, and what it says to the first prompts behind real posts."""
     answers, key, sampling = Answers.of(served.base_key), served.base_key, served.sampling(settings.evaluation)
     behind = prompts[: len(shown)]
     before = {prompt: one.turns for prompt, one in zip(behind, shown, strict=True)}
@@ -90,7 +78,6 @@ def _base(
     with contextlib.ExitStack() as stack:
         name, at_once = "", 1
         if alone or few:
-            _say_how_long(pace * (alone + _READING * few), alone + few, progress)
             name = stack.enter_context(base_in_service(served, settings, progress))
             at_once = served.at_once(served.beside, name, settings.evaluation)
         chat = partial(served.beside.chat, name)
@@ -98,10 +85,3 @@ def _base(
         label = "Answers of the base shown your posts"
         few_shot = answers.ask(key, label, behind, sampling, chat, progress, at_once, before) if behind else []
     return base, few_shot
-
-
-def _say_how_long(seconds: float, many: int, progress: Progress) -> None:
-    if seconds > _WORTH_SAYING:
-        progress.note(
-            f"the base's {many} answers will take about {round(seconds / 60) or 1} minutes at the twin's pace"
-        )

@@ -48,7 +48,10 @@ def hostile(report: Report) -> Report:
             "verdict": report.verdict.model_copy(update={"sentence": HOSTILE, "why": (HOSTILE,)}),
             "twin": report.twin.model_copy(update={"copying": copying}),
             "style_diff": report.style_diff.model_copy(update={"over": tuple(told)}),
-            "unlike": tuple(one.model_copy(update={"sentence": HOSTILE, "reason": HOSTILE}) for one in report.unlike),
+            "unlike": tuple(
+                one.model_copy(update={"reason": HOSTILE, "answer": place % 3})
+                for place, one in enumerate(report.unlike)
+            ),
             "sample_comparisons": tuple(samples),
             "remarks": (HOSTILE,),
             "lineage": report.lineage.model_copy(update={"base_model": HOSTILE, "parent": HOSTILE}),
@@ -270,6 +273,16 @@ def test_writing_from_right_to_left_and_without_spaces_reads_as_it_should(opened
     assert arabic.evaluate("one => getComputedStyle(one).unicodeBidi") == "plaintext"  # each paragraph by itself
     japanese = page.locator(".sample .twin .text", has_text="朝早く").first
     assert japanese.evaluate("one => one.clientWidth >= one.scrollWidth && one.clientHeight > 100")
+
+
+def test_a_text_that_turns_its_direction_turns_nothing_beside_it(opened: Any) -> None:
+    page = opened("hostile")
+    item = page.locator("section[aria-labelledby=differences] li", has=page.locator("a")).first
+    places = item.evaluate(
+        """one => [...one.querySelectorAll('a')].map(link => link.getBoundingClientRect()).map(box => [box.top, box.left])"""
+    )
+    assert len(places) > 1
+    assert places == sorted(places)
 
 
 def test_paper_gets_what_is_folded_too(opened: Any) -> None:

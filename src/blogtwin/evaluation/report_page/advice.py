@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ _FAULTS = {
     "looping": "going round in circles",
     "wrong language": "in the wrong language",
 }
+
+
+_MANY = 40  # titles, with which most differences that matter can be told
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,18 @@ def _choice(report: Report) -> list[Advice]:
     until = "Until the twin is better, write" if refused else "Write"
     if use == "twin":
         text = "Write with your twin, and read what it wrote before you publish it:"
-        return [Advice(text, f'blogtwin write "your topic" --model {report.model}')]
+        return [Advice(text, f'blogtwin write "your topic" --model {shlex.quote(report.model)}')]
     if use == "few-shot":
         why = "" if refused else " That does as much as the training did, or more."
         return [Advice(f"{until} with the base model: put {shown} of your posts before what you ask for.{why}")]
     if use == "base":
         why = "" if refused else ": nothing that was tried made it sound more like you"
         return [Advice(f"{until} with the base model as it is{why}.")]
-    return [Advice("Have more titles answered, so that the difference can be told:", "blogtwin evaluate --samples 40")]
+    if report.counts.held_out_titles >= _MANY:
+        return [Advice("They are too alike to choose by measure: take the one that you like to work with.")]
+    return [
+        Advice("Have more titles answered, so that the difference can be told:", f"blogtwin evaluate --samples {_MANY}")
+    ]
 
 
 def _better(report: Report) -> list[Advice]:

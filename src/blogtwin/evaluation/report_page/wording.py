@@ -94,7 +94,7 @@ def voice_sure(voice: Voice) -> str:
         if voice.low <= 0
         else "the whole line lies right of 0, so it is more than chance"
     )
-    few = " With so few posts, look at the line before the mark." if voice.prompts < 8 else ""
+    few = " With so few posts even the line is a guess: more would move it." if voice.prompts < 8 else ""
     return (
         f"The line is the range that {voice.prompts} of your posts leave open: the score lies in it 19 times out of 20. "
         f"Here {where}.{few}"

@@ -23,6 +23,7 @@ from blogtwin.runtimes.ollama import Ollama
 from blogtwin.stages import deploy, evaluate
 from blogtwin.workspace import Workspace
 from conftest import EXAMPLES
+from evaluation_texts import assistant, post
 
 SETTINGS = Settings(
     deployment=DeploymentSettings(model_name="tiny:latest", runtime="llama-cpp", quantize="f16"),
@@ -109,6 +110,22 @@ def test_a_deployed_twin_is_measured_beside_its_base(workspace: Workspace) -> No
         assert sample.base
         assert sample.base != sample.twin
         assert (sample.author is None) == (sample.origin == "test prompt")
+    trained_on = {path.stem[11:] for path in sorted(EXAMPLES.glob("*.md"))[4:]}
+    for sample in report.sample_comparisons[:3]:
+        assert len(sample.shown) == 3
+        assert set(sample.shown) <= trained_on, "the few-shot base must not be shown what is held out"
+        assert sample.few_shot not in (None, sample.base)
+    assert report.few_shot is not None
+    assert report.few_shot.answers == 3
+    assert report.perplexity_few_shot is not None
+    assert set(report.perplexity_by_kind) == {"topic", "continuation"}
+    assert report.authorship is not None
+    assert report.authorship.imposters == "the base model's answers"
+    assert report.parity is not None
+    assert report.parity.agreement > 0.9
+    assert report.lineage.version is not None
+    assert report.quiz is None
+    assert report.verdict.sentence == result.notes[0]
     assert report.voice.prompts == 3
     assert result.counts["perplexity"] == round(report.perplexity, 2)
     assert result.counts["perplexity_base"] == round(report.perplexity_base, 2)
@@ -284,3 +301,58 @@ def test_the_prompts_that_come_with_blogtwin_cover_five_kinds_of_post(
     assert len(set(prompts)) == 15
     for kind in ("tutorial", "how-to", "looks back", "opinion", "news"):
         assert any(kind in prompt for prompt in prompts), kind
+
+
+def test_other_writers_are_the_imposters_where_there_are_some(workspace: Workspace, tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    for writer, write in (("ann", assistant), ("ben", post)):
+        for number in range(3):
+            (others / writer).mkdir(parents=True, exist_ok=True)
+            (others / writer / f"{number}.md").write_text(f"# Post {number}\n\n{write(number, 1)}\n", encoding="utf-8")
+    settings = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, others=others))
+    evaluate.run(settings, workspace, Silent())
+    test = read_report(workspace.report).authorship
+    assert test is not None
+    assert (test.imposters, test.writers) == ("other writers", 2)
+    assert test.base is not None
+    assert len(test.author.each) == 3
+    assert evaluate.plan(settings, workspace).stale() is None
+    (others / "ben" / "3.md").write_text(post(4, 2), encoding="utf-8")
+    assert evaluate.plan(settings, workspace).stale() is not None
+    nobody = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, others=tmp_path / "nobody"))
+    with pytest.raises(InputError, match="nobody is not there"):
+        evaluate.run(nobody, workspace, Silent())
+
+
+def test_a_judge_that_talks_nonsense_is_counted_and_decides_nothing(workspace: Workspace) -> None:
+    settings = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, judge="tiny"))
+    evaluate.run(settings, workspace, Silent())
+    report = read_report(workspace.report)
+    assert report.judge is not None
+    assert report.judge.model == "tiny:latest"
+    assert (report.judge.scores["twin"].judged, report.judge.scores["twin"].of) == (0, 3)
+    assert report.judge.over_base is not None
+    assert report.judge.over_base.unread == 3
+    unknown = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, judge="solomon"))
+    with pytest.raises(InputError, match="has no model named solomon to judge"):
+        evaluate.run(unknown, workspace, Silent())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"schema_version": 1, "perplexity": 12.5}', "schema version 1, and this blogtwin reads version 2"),
+        ('{"schema_version": 2, "perplexity": 12.5}', "is no whole report: verdict"),
+        ("half a li", "is no JSON"),
+        (None, "is not there"),
+    ],
+)
+def test_what_is_no_report_of_this_version_is_refused_with_a_remedy(
+    content: str | None, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "eval_report.json"
+    if content:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=said) as told:
+        read_report(path)
+    assert "blogtwin evaluate" in told.value.hint

@@ -78,6 +78,8 @@ def test_a_parrot_is_not_praised_by_voice() -> None:
     assert told.sentence.startswith("Do not write with this twin yet")
     assert "repeat" in told.sentence
     assert told.against == {"twin": objections}
+    worse: dict[Side, tuple[str, ...]] = {"base": ("b",), "twin": objections, "few-shot": ("f",)}
+    assert verdict(Voices(1.0, (0.9, 1.1), 0.3), worse, pairs).use is None
 
 
 def test_a_model_that_ignores_its_prompts_or_breaks_down_is_objected_to() -> None:

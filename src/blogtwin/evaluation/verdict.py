@@ -105,10 +105,20 @@ class _Told:
         if self._voices.twin is None and not self._objections.get("twin"):
             return None, "It cannot be told which to write with: base and author do not differ in what was measured"
         if self._objections.get("twin"):
-            instead: Side = "few-shot" if self._usable("few-shot") and self._over("few-shot", "base") > 0 else "base"
             reason = self._objections["twin"][0]
-            return instead, f"Do not write with this twin yet: {reason}; until then use {_NAMES[instead]}"
+            instead = self._instead()
+            until = (
+                f"until then use {_NAMES[instead]}" if instead else "what speaks against it speaks against the base too"
+            )
+            return instead, f"Do not write with this twin yet: {reason}; {until}"
         return self._twin_or_other()
+
+    def _instead(self) -> Side | None:
+        """What is left without the twin."""
+        prompted, plain = self._usable("few-shot"), self._usable("base")
+        if prompted and (not plain or self._over("few-shot", "base") > 0):
+            return "few-shot"
+        return "base" if plain else None
 
     def _twin_or_other(self) -> tuple[Side | None, str]:
         over_base, score = self._over("twin", "base"), self._score()

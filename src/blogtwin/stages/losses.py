@@ -24,6 +24,7 @@ from blogtwin.runtimes.base import with_system
 from blogtwin.safetensors_file import check_safetensors
 from blogtwin.stages.few_shot import shown
 from blogtwin.stages.held_out import Material, spread
+from blogtwin.stages.kept_losses import kept
 from blogtwin.stages.served_twin import Served
 from blogtwin.training.hardware import detect_hardware_platform
 from blogtwin.training.precision import Precision
@@ -81,7 +82,11 @@ def losses(settings: Settings, served: Served, material: Material, progress: Pro
     parameters = sum(check_safetensors(path) for path in weight_files(base))
     answers, remarks = _affordable(settings, answers, parameters)
     bf16 = Precision.choose(parameters, detect_hardware_platform()).bf16
-    found = answer_losses(base, adapter, answers, bf16, settings.machine.threads, progress)
+    found = kept(
+        f"{card.base_hash} {hash_file(adapter / WEIGHTS)} {bf16}",
+        answers,
+        lambda: answer_losses(base, adapter, answers, bf16, settings.machine.threads, progress),
+    )
     return Measured(found, cut, left_out, remarks)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from blogtwin import __version__, processes
-from blogtwin.cli import console, deploy, doctor, evaluate, finetune, ingest, init, pipeline, prepare, write
+from blogtwin.cli import console, deploy, doctor, evaluate, finetune, ingest, init, pipeline, prepare, quiz, write
 from blogtwin.errors import BlogtwinError
 
 INTERRUPTED = 130
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (init, pipeline, ingest, prepare, finetune, deploy, evaluate, write, doctor):
+for command in (init, pipeline, ingest, prepare, finetune, deploy, evaluate, quiz, write, doctor):
     command.add_to(app)
 
 

@@ -16,6 +16,7 @@ Writer = Literal["author", "twin", "base"]
 Shape = Literal["pair", "triple"]
 
 YOU = "you"  # the reader who did not give a name
+_NAMES = {"twin": "the twin", "base": "the base model"}
 _Z = 1.959964  # of the normal distribution: 95% lie between -z and z
 
 
@@ -120,7 +121,7 @@ def summed(choices: Sequence[Choice]) -> QuizSummary | None:
         skipped=len(counted) - len(decided),
         posts=len({choice.post_id for choice in decided}),
         taken=taken,
-        sentences=tuple(sentence(one, readers) for one in taken),
+        sentences=tuple(sentence(one, _readers(decided, one)) for one in taken),
         readers=tuple(_tally(name, [choice for choice in counted if choice.reader == name]) for name in readers),
         first=min(choice.at for choice in counted),
         last=max(choice.at for choice in counted),
@@ -140,6 +141,11 @@ def _tally(reader: str, choices: Sequence[Choice]) -> ReaderTally:
 
 def _right(decided: Sequence[Choice]) -> int:
     return sum(choice.chosen == "author" for choice in decided)
+
+
+def _readers(decided: Sequence[Choice], taken: Taken) -> list[str]:
+    """Who decided the rounds of one figure."""
+    return list(dict.fromkeys(one.reader for one in decided if one.shape == taken.shape and taken.writer in one.shown))
 
 
 def _taken(decided: Sequence[Choice]) -> tuple[Taken, ...]:
@@ -178,7 +184,10 @@ def wilson(times: int, of: int) -> tuple[float, float]:
     share, square = times / of, _Z * _Z
     middle = (share + square / (2 * of)) / (1 + square / of)
     half = _Z / (1 + square / of) * math.sqrt(share * (1 - share) / of + square / (4 * of * of))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (
+        middle - half if times else 0.0,
+        middle + half if times < of else 1.0,
+    )  # exact where rounding would miss by a hair
 
 
 def sentence(taken: Taken, readers: Sequence[str]) -> str:
@@ -188,17 +197,18 @@ def sentence(taken: Taken, readers: Sequence[str]) -> str:
     shape = taken.shape if taken.rounds == 1 else f"{taken.shape}s"
     between = f"{_percent(taken.share)}, between {_percent(taken.low)} and {_percent(taken.high)}"
     return (
-        f"{who} took the {taken.writer} for {'yourself' if you else 'the author'} in {taken.times} of {taken.rounds} {shape} "
-        f"({between}); at {_percent(taken.chance)} nobody could tell. {_reading(taken, you)}"
+        f"{who} took {_NAMES[taken.writer]} for {'yourself' if you else 'the author'} in {taken.times} of {taken.rounds} {shape} "
+        f"({between}); at {_percent(taken.chance)} nobody could tell. {_reading(taken, you, shape)}"
     )
 
 
-def _reading(taken: Taken, you: bool) -> str:
+def _reading(taken: Taken, you: bool, shape: str) -> str:
+    name = _NAMES[taken.writer].capitalize()
     if taken.high < taken.chance:
-        return f"The {taken.writer} is told from {'you' if you else 'the author'}."
+        return f"{name} is told from {'you' if you else 'the author'}."
     if taken.low > taken.chance:
-        return f"The {taken.writer} is chosen more often than chance would."
-    return "That is no different from guessing, as far as so many rounds can show."
+        return f"{name} is chosen more often than by chance."
+    return f"As far as {taken.rounds} {shape} can show, that is no different from guessing."
 
 
 def _percent(share: float) -> str:

@@ -74,7 +74,7 @@ def voice_score(
     if not any(map(words, sides[0])) or not any(map(words, sides[2])) or not any(map(words, author)):
         reason = "the base model or the author has no words" if base else "no held-out title was answered"
         return _unmeasured(reason, len(base), resamples)
-    draws = _draws(len(base), seed, resamples)
+    draws = prompt_draws(len(base), seed, resamples)
     scores: list[HabitScore] = []
     nearer: list[Array] = []  # how much nearer than the base the twin is, by each habit that counts, and
     gaps: list[Array] = []  # how much nearer the author is; both in units of the gap's standard error
@@ -82,9 +82,9 @@ def voice_score(
         counts = [np.array([habit.count(text) for text in side]) for side in sides]
         d_base, d_twin, d_author = (habit.distance(draws @ side) for side in counts)
         gap = d_base - d_author
-        sampled = _ratio(d_base - d_twin, gap) if _told_apart(gap) else None
+        sampled = ratio(d_base - d_twin, gap) if told_apart(gap) else None
         if sampled is not None:
-            unit = _standard_error(habit, counts[0], counts[2])
+            unit = standard_error(habit, counts[0], counts[2])
             nearer.append((d_base - d_twin) / unit)
             gaps.append(gap / unit)
         low, high = _interval(sampled)
@@ -99,7 +99,7 @@ def voice_score(
                 high=high,
             )
         )
-    whole = _ratio(np.sum(nearer, axis=0), np.sum(gaps, axis=0)) if gaps else None
+    whole = ratio(np.sum(nearer, axis=0), np.sum(gaps, axis=0)) if gaps else None
     low, high = _interval(whole)
     return Voice(
         score=None if whole is None else float(whole[0]),
@@ -130,13 +130,13 @@ def _equal_lengths(sides: list[list[str]]) -> list[list[str]]:
     ]
 
 
-def _draws(prompts: int, seed: int, resamples: int) -> Array:
+def prompt_draws(prompts: int, seed: int, resamples: int) -> Array:
     """How often each prompt is drawn, shape (1 + resamples, prompts); the first row is the sample as it is."""
     drawn = np.random.default_rng(seed).multinomial(prompts, np.full(prompts, 1 / prompts), size=resamples)
     return np.vstack([np.ones(prompts), drawn]).astype(np.float64)
 
 
-def _standard_error(habit: Habit, base: Array, author: Array) -> float:
+def standard_error(habit: Habit, base: Array, author: Array) -> float:
     """Of the gap between base and author: the jackknife over prompts (Efron and Tibshirani, 1993, chapter 11)."""
     prompts = len(base)
     if prompts < 2:
@@ -146,12 +146,12 @@ def _standard_error(habit: Habit, base: Array, author: Array) -> float:
     return max(float(np.sqrt((prompts - 1) * gaps.var())), 1e-9)
 
 
-def _told_apart(gap: Array) -> bool:
+def told_apart(gap: Array) -> bool:
     """Whether base and author differ, in the sample and in nearly every resample."""
     return bool(gap[0] > 0 and (gap[1:] <= 0).mean() <= _DOUBT)
 
 
-def _ratio(nearer: Array, gap: Array) -> Array:
+def ratio(nearer: Array, gap: Array) -> Array:
     """Scores of the sample and of every resample. One whose gap happens to be near nothing must not go to infinity."""
     return np.asarray(nearer / np.maximum(gap, gap[0] / 10))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from blogtwin.evaluation.habits import Array, habits
 from blogtwin.evaluation.verdict import Paired
-from blogtwin.evaluation.voice import LEAST, RESAMPLES, _draws, _ratio, _standard_error, _told_apart
+from blogtwin.evaluation.voice import LEAST, RESAMPLES, prompt_draws, ratio, standard_error, told_apart
 from blogtwin.evaluation.words import cut, outline, words
 
 
@@ -35,22 +35,22 @@ def voice_pairs(
     author = [outline(post) for post in training]
     if len(names) < 2 or len(held_out) < 2 or not all(any(map(words, side)) for side in (*texts[:2], author)):
         return ()
-    draws = _draws(len(held_out), seed, RESAMPLES)
+    draws = prompt_draws(len(held_out), seed, RESAMPLES)
     gaps: Array = np.zeros(len(draws))
     nearer = {name: np.zeros(len(draws)) for name in names}
     for habit in habits(author):
         counts = [np.array([habit.count(text) for text in side]) for side in texts]
         d_base, d_author, *d_sides = (habit.distance(draws @ side) for side in counts)
         gap = d_base - d_author
-        if not _told_apart(gap):
+        if not told_apart(gap):
             continue
-        unit = _standard_error(habit, counts[0], counts[1])
+        unit = standard_error(habit, counts[0], counts[1])
         gaps += gap / unit
         for name, distance in zip(names, d_sides, strict=True):
             nearer[name] += (d_base - distance) / unit
     if not gaps.any():
         return ()
-    scores = {name: _ratio(found, gaps) for name, found in nearer.items()}
+    scores = {name: ratio(found, gaps) for name, found in nearer.items()}
     return tuple(
         _paired(one, other, scores[one] - scores[other], len(held_out)) for one, other in combinations(names, 2)
     )
@@ -64,7 +64,7 @@ def loss_pairs(sides: Mapping[str, Sequence[float]], lengths: Sequence[int], see
     """
     if len(lengths) < 2:
         return ()
-    draws = _draws(len(lengths), seed, RESAMPLES)
+    draws = prompt_draws(len(lengths), seed, RESAMPLES)
     means = {name: draws @ np.array(nats) / np.maximum(draws @ np.array(lengths), 1) for name, nats in sides.items()}
     found = []
     for one, other in combinations(sides, 2):

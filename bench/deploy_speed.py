@@ -38,13 +38,17 @@ from blogtwin.runtimes.ollama import Ollama
 
 RUNS = 5
 CONTEXT = 1024
-QUESTION = [Message(role="user", content="Write a post about the light in winter, and what it does to a room.")]
+QUESTION = "Write a post about the light in winter, and what it does to a room."
 LAYERS, WIDTH, INNER, HEADS, SHARED, WORDS = 16, 2048, 8192, 32, 8, 128256
 
 
 def one_billion(folder: Path, into: Path) -> Path:
     """Random Q8_0 weights in the shape of Llama 3.2 1B; they say nothing, at the same speed."""
     vocabulary = read_vocabulary(folder, WORDS)
+    # Rows that the folder has no token for get a word each: what is never shown could not be counted.
+    filled = [kind == gguf.TokenType.UNUSED for kind in vocabulary.types]
+    tokens = [f"Ġ{number}" if new else vocabulary.tokens[number] for number, new in enumerate(filled)]
+    types = [int(gguf.TokenType.NORMAL) if new else vocabulary.types[number] for number, new in enumerate(filled)]
     writer = gguf.GGUFWriter(into, "llama")
     writer.add_context_length(131072)
     writer.add_embedding_length(WIDTH)
@@ -59,8 +63,8 @@ def one_billion(folder: Path, into: Path) -> Path:
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(vocabulary.pre)
-    writer.add_token_list(vocabulary.tokens)
-    writer.add_token_types(vocabulary.types)
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
     writer.add_token_merges(vocabulary.merges)
     for kind, number in vocabulary.ids.items():
         getattr(writer, f"add_{kind}_token_id")(number)
@@ -124,10 +128,14 @@ def real_ollama(folder: Path) -> Iterator[str]:
         server.wait()
 
 
-def timed(runtime: Runtime, sampling: Sampling) -> tuple[float, float]:
-    """Seconds to the first piece, and pieces (one token each) a second after it."""
+def timed(runtime: Runtime, sampling: Sampling, run: int) -> tuple[float, float]:
+    """Seconds to the first piece, and pieces (one token each) a second after it.
+
+    Each run asks something new from the first word on: Ollama keeps the last prompt's computations, the embedded runtime none.
+    """
+    asked = [Message(role="user", content=f"{run}. {QUESTION}")]
     began = time.monotonic()
-    pieces = iter(runtime.chat("speed:latest", QUESTION, sampling))
+    pieces = iter(runtime.chat("speed:latest", asked, sampling))
     next(pieces)
     first = time.monotonic()
     count = sum(1 for _ in pieces)
@@ -163,10 +171,10 @@ def main() -> None:
             found: dict[str, list[tuple[float, float]]] = {name: [] for name in runtimes}
             for runtime in runtimes.values():
                 runtime.install(artifact, "speed:latest", Silent())
-                timed(runtime, sampling)  # warm
-            for _ in range(RUNS):
+                timed(runtime, sampling, RUNS)  # warm
+            for run in range(RUNS):
                 for name, runtime in runtimes.items():
-                    found[name].append(timed(runtime, sampling))
+                    found[name].append(timed(runtime, sampling, run))
         middle = {name: [statistics.median(part) for part in zip(*runs, strict=True)] for name, runs in found.items()}
         print(f"{file.stat().st_size / 1e6:.0f} MB, {threads} threads; load of the machine {os.getloadavg()[0]:.1f}")
         for name, (first, rate) in middle.items():

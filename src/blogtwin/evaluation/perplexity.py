@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from blogtwin.errors import ModelError
+from blogtwin.evaluation.reference import load
 from blogtwin.progress import Progress
 
 _BATCH_TOKENS = 2048  # padding included; enough to keep a processor busy, and little memory
@@ -120,7 +120,7 @@ def answer_losses(
 
     if threads:
         torch.set_num_threads(threads)
-    model = _load(base, adapter, bf16)
+    model = load(base, adapter, bf16)
     # An answer that leaves no room for posts is asked without them, as a user would have to.
     behind_posts = [
         replace(answer, tokens=answer.shown, prompt=len(answer.shown) - answer.counted) if answer.shown else answer
@@ -145,24 +145,6 @@ def answer_losses(
 def _exp(mean: float) -> float:
     """exp, with the largest number a report can hold in place of an overflow: untrained models reach it a word."""
     return math.exp(min(mean, 700.0))
-
-
-def _load(base: Path, adapter: Path, bf16: bool) -> Any:
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # the command line draws its own
-    dtype = torch.bfloat16 if bf16 else torch.float32
-    try:
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, local_files_only=True, use_safetensors=True)
-        return PeftModel.from_pretrained(model, str(adapter)).eval()
-    except (OSError, ValueError, RuntimeError, KeyError) as fault:
-        raise ModelError(
-            f"{adapter} does not load on its base {base}: {str(fault).strip().splitlines()[0]}",
-            f"make it again with: blogtwin finetune --output {adapter}",
-        ) from fault
 
 
 def _batches(answers: Sequence[HeldOut]) -> Iterator[list[int]]:

@@ -143,17 +143,22 @@ def config(architecture: str, vocabulary: int, end: int, **changes: Any) -> Any:
     return kinds[architecture](**(shape | changes))
 
 
-def recite(folder: Path, model_config: Any, steps: int = 200) -> Path:
-    """Train a model in `folder` (which holds its tokenizer already) until it recites; saved in float16."""
+def recite(folder: Path, model_config: Any, many: int = len(QUESTIONS), length: int = 60, steps: int = 200) -> Path:
+    """Train a model in `folder` (which holds its tokenizer already) until it recites; saved in float16.
+
+    It learns the answers to the first `many` questions, `length` tokens of each.
+    """
     import torch
     from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM
 
     words, template = Tokenizer.from_file(str(folder / "tokenizer.json")), template_of(folder)
     rows = []
-    for question, answer in zip(QUESTIONS, answers(), strict=True):
+    for question, answer in list(zip(QUESTIONS, answers(), strict=True))[:many]:
         prompt = words.encode(template.prompt(conversation(question)), add_special_tokens=False).ids
-        rows.append((len(prompt), prompt + words.encode(template.answer(answer), add_special_tokens=False).ids[:60]))
+        rows.append(
+            (len(prompt), prompt + words.encode(template.answer(answer), add_special_tokens=False).ids[:length])
+        )
     longest = max(len(ids) for _, ids in rows)
     inputs = torch.tensor([ids + [0] * (longest - len(ids)) for _, ids in rows])
     places = torch.arange(longest)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from blogtwin.evaluation.copying import Source, copying
 from blogtwin.evaluation.habits import Habit, habits
 from blogtwin.evaluation.voice import Voice, voice_score
 from blogtwin.evaluation.words import cut, outline, paragraphs, prose, sentences, unspaced, words
@@ -178,6 +179,22 @@ def test_what_is_no_answer_scores_low(texts: dict[str, list[str]], answer: str) 
     assert voice.score is not None
     assert voice.score < 0.2
     assert "nan" not in voice.model_dump_json()
+
+
+def test_an_authors_own_sentence_over_and_over_is_no_voice(texts: dict[str, list[str]]) -> None:
+    looping = [" ".join([sentences(prose(text))[2]] * 40) for text in texts["other posts"]]
+    assert whole(scored(texts, looping))[0] < 0.3 < whole(scored(texts, texts["other posts"]))[0]
+
+
+def test_a_parrot_sounds_like_the_author_and_is_told_by_copying_alone(texts: dict[str, list[str]]) -> None:
+    """Why the voice score is no praise by itself: training posts are the author's voice. The report puts copying first."""
+    parrot = [cut(post, LENGTH) for post in texts["training"][:6]]
+    honest = [cut(post, LENGTH) for post in texts["other posts"]]
+    sources = [Source(str(number), f"Post {number}", post) for number, post in enumerate(texts["training"])]
+    titles = [f"A title, number {number}" for number in range(6)]
+    assert whole(scored(texts, parrot))[0] > 0.7
+    assert copying(titles, parrot, sources).flagged
+    assert not copying(titles, honest, sources).flagged
 
 
 def test_a_base_that_says_nothing_leaves_nothing_to_measure(texts: dict[str, list[str]]) -> None:

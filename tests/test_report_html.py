@@ -111,7 +111,7 @@ def chromium() -> Iterator[Any]:
         found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
         if found is None and not Path(engine.chromium.executable_path).is_file():
             pytest.skip("no Chromium here: apt-get install chromium, or playwright install chromium")
-        browser = engine.chromium.launch(executable_path=found)
+        browser = engine.chromium.launch(executable_path=found, timeout=300_000)
         yield browser
         browser.close()
 
@@ -126,6 +126,7 @@ def opened(chromium: Any, pages: dict[str, Path]) -> Iterator[Callable[..., Any]
     def open_page(variant: str, scheme: str = "light", width: int = 1280, **more: Any) -> Any:
         context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, **more)
         contexts.append(context)
+        context.set_default_timeout(300_000)  # a busy machine is no fault of the page
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -362,6 +363,37 @@ def test_the_words_follow_the_interval_and_not_the_mark(
     assert answer in wording.voice_answer(voice)
     assert sure in wording.voice_sure(voice)
     assert "so few posts" in wording.voice_sure(voice)
+
+
+def test_a_difference_that_may_be_chance_is_not_claimed(report: Report) -> None:
+    [one] = [one for one in report.verdict.comparisons if (one.measure, one.second) == ("perplexity per word", "base")]
+    sure, unsure = (one.model_copy(update={"low": low, "high": high}) for low, high in ((0.8, 0.95), (0.9, 1.1)))
+    assert "10% fewer words" in wording.surprise_answer(90, 100, [sure])
+    assert "cannot be told" in wording.surprise_answer(90, 100, [unsure])
+    assert "50% more words" in wording.surprise_answer(150, 100, [])
+    assert "3 times as many words" in wording.surprise_answer(300, 100, [])
+
+
+def test_where_nothing_is_repeated_there_is_no_chart_of_it(report: Report) -> None:
+    none = dict.fromkeys(("ngrams", "low", "high"), 0.0)
+    still = {
+        side: one.model_copy(
+            update={
+                "copying": one.copying.model_copy(
+                    update={
+                        "answers": one.copying.answers.model_copy(update=none),
+                        "author": one.copying.author.model_copy(update=none),
+                        "passages": (),
+                    }
+                )
+            }
+        )
+        for side, one in (("twin", report.twin), ("base", report.base), ("few_shot", report.few_shot))
+    }
+    page = report_html(report.model_copy(update=still))
+    assert "Not one run of eight words" in page
+    assert "copying-title" not in page
+    assert "copying-title" in report_html(report)
 
 
 def test_warnings_come_before_what_to_write_with(report: Report) -> None:

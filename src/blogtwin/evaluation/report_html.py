@@ -78,7 +78,7 @@ def report_html(report: Report) -> str:
         overlaps=_overlaps(report),
         judged=_judged(report),
         unlike=unlike(report),
-        faults=wording.faults(report.twin),
+        faults=list(wording.faults(report.twin).items()),
         comparisons=comparisons(report),
         shape=shape,
     )
@@ -195,6 +195,7 @@ def _repetition(report: Report) -> list[Line]:
         Line("Words spent going round in circles", {side: wording.percent(one.looping) for side, one in known.items()}),
         Line("Texts that begin with the same words", _cells({side: opens.get(side, "none") for side in known})),
     ]
+    lines = [line for line in lines if set(line.cells.values()) - {"0%", "none"}]
     distinct = {side: one.distinct_2 for side, one in known.items() if one.distinct_2 is not None}
     if distinct:
         lines.insert(

@@ -111,12 +111,14 @@ def surprise(report: Report) -> Markup | None:
     return bars("surprise", "Among how many words each model chooses the next one of yours", rows) if rows else None
 
 
-def copying(report: Report) -> Markup:
+def copying(report: Report) -> Markup | None:
     """The share of each side's sequences of eight words that stand in a post, and what is usual from text to text."""
     names = sides(report)
     found = {side: one.copying.answers for side, one in measures(report).items()}
     if report.twin.copying.author is not None:
         found["author"] = report.twin.copying.author
+    if not any(one.high or one.ngrams for one in found.values()):
+        return None
     rows = [Row(names[side], side, one.ngrams, percent(one.ngrams), one.low, one.high) for side, one in found.items()]
     most = nice(max(0.01, *(max(one.high, one.ngrams) for one in found.values())))
     title = "Share of each side’s runs of eight words that stand in one of your posts"

@@ -52,7 +52,7 @@ def _copying(report: Report) -> str:
 
 
 def _answers(report: Report) -> str:
-    bad = len({one.answer for one in faults(report.twin)})
+    bad = len(faults(report.twin))
     return f"{bad or 'none'} of {report.twin.answers} {'has' if bad == 1 else 'have'} something wrong"
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from blogtwin.evaluation.copying import Copying, Passage
-from blogtwin.evaluation.faults import Fault
 from blogtwin.evaluation.judge import Preferred
 from blogtwin.evaluation.report import AuthorshipTest, Measures, PostLoss
 from blogtwin.evaluation.verdict import Paired
@@ -101,31 +100,35 @@ def voice_sure(voice: Voice) -> str:
     )
 
 
-def surprise_answer(twin: float, base: float) -> str:
-    """Perplexities a word, beside each other."""
-    if abs(twin / base - 1) < 0.005:
-        return "It expects your next word as well as its base does, no better."
-    less, change = twin < base, abs(1 - twin / base)
-    much = f"by {percent(change)}" if change < 10 else f"{many(twin / base)} times"
-    return (
-        f"It has {percent(change)} fewer words to choose from than its base: it learned what you tend to say next."
-        if less
-        else f"No: it has more words to choose from than its base, {much}. It did not learn from your posts, or learned too long."
-    )
+def surprise_answer(twin: float, base: float, comparisons: Sequence[Paired]) -> str:
+    """Perplexities a word, beside each other; where their interval is known and holds 1, nothing is claimed."""
+    interval = _ratio(comparisons)
+    if abs(twin / base - 1) < 0.005 or (interval and interval[0] <= 1 <= interval[1]):
+        return "It cannot be told whether it expects your next word any better than its base does."
+    if twin < base:
+        fewer = percent(1 - twin / base)
+        return f"It has {fewer} fewer words to choose from than its base: it learned what you tend to say next."
+    more = f"{percent(twin / base - 1)} more words" if twin < 2 * base else f"{many(twin / base)} times as many words"
+    return f"No: it has {more} to choose from than its base. It did not learn from your posts, or learned for too long."
 
 
 def surprise_sure(losses: Sequence[PostLoss], comparisons: Sequence[Paired]) -> str:
     """By how many posts, and the interval where there is one."""
     better = sum(post.twin < post.base for post in losses)
     out = f"It was less surprised than its base by {better} of your {len(losses)} held-out posts." if losses else ""
+    if interval := _ratio(comparisons):
+        low, high = map(percent, interval)
+        out += f" Its figure is between {low} and {high} of its base’s, 19 times out of 20."
+    return out.strip()
+
+
+def _ratio(comparisons: Sequence[Paired]) -> tuple[float, float] | None:
+    """The interval of the twin's perplexity over its base's."""
     for one in comparisons:
         sides = (one.measure, one.first, one.second)
         if sides == ("perplexity per word", "twin", "base") and one.low is not None and one.high is not None:
-            ends = sorted((one.low, one.high))
-            out += (
-                f" Its figure is between {percent(ends[0])} and {percent(ends[1])} of its base’s, 19 times out of 20."
-            )
-    return out.strip()
+            return one.low, one.high
+    return None
 
 
 def copying_answer(copying: Copying) -> str:
@@ -188,14 +191,18 @@ def preferred(won: Preferred, over: str) -> str:
     )
 
 
-def faults(measures: Measures) -> list[Fault]:
-    """What is wrong with answers, but for copying, which the page tells by itself."""
-    return [one for one in measures.faults if one.kind != "copied"]
+def faults(measures: Measures) -> dict[int, list[str]]:
+    """Number of an answer → what is wrong with it, but for copying, which the page tells by itself."""
+    found: dict[int, list[str]] = {}
+    for one in measures.faults:
+        if one.kind != "copied":
+            found.setdefault(one.answer, []).append(f"{one.kind}: {one.reason}")
+    return found
 
 
 def faulty(measures: Measures) -> str:
     """How many answers have such a fault."""
-    some, answers = len({one.answer for one in faults(measures)}), counted(measures.answers, "answer")
+    some, answers = len(faults(measures)), counted(measures.answers, "answer")
     if not some:
         return f"Yes: none of its {answers} is empty, goes round in circles or strays."
     return f"{some} of its {answers} {'has' if some == 1 else 'have'} something wrong."

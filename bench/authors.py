@@ -93,7 +93,7 @@ def known(author: str, other: str, profiles: Profiles, texts: Sequence[str]) -> 
     return [one.score for one in authorship(profiles[author], imposters, texts)]
 
 
-METHODS: dict[str, Method] = {"obvious": obvious, "known": known, "strangers": strangers}
+METHODS: dict[str, Method] = {"strangers": strangers, "known": known, "obvious": obvious}
 
 
 def read(corpora: Path) -> dict[str, list[str]]:

@@ -406,6 +406,8 @@ def test_warnings_come_before_what_to_write_with(report: Report) -> None:
     assert any("blogtwin write" in one.command for one in found)
     page = report_html(report.model_copy(update={"twin": twin}))
     assert 'id="private"' in page
+    assert "so its score is no praise" in page
+    assert "so its score is no praise" not in report_html(report)
 
 
 def test_numbers_have_the_digits_that_can_matter() -> None:

@@ -35,7 +35,8 @@ def _voice(report: Report) -> str:
         return "no score"
     few = report.voice_few_shot
     beside = "" if few is None or few.score is None else f"; the base shown your posts, {score(few.score)}"
-    return f"{score(report.voice.score)}, where 0 is the base model and 1 is you{beside}"
+    but = ", but it copies" if report.twin.copying.flagged else ""
+    return f"{score(report.voice.score)}, where 0 is the base model and 1 is you{but}{beside}"
 
 
 def _surprise(report: Report) -> str:

@@ -43,7 +43,7 @@ def matrix_format(quantization: Quantization, name: str, columns: int, layer: in
         if careful or name == "output.weight" or (tied and name == "token_embd.weight"):
             kind = "Q6_K"
         if columns % 256:
-            kind = "Q8_0" if name in ("output.weight", "token_embd.weight") else _SMALLER_BLOCKS[kind]
+            kind = _SMALLER_BLOCKS[kind]
     return "F16" if kind.startswith("Q") and columns % 32 else kind
 
 

@@ -117,7 +117,8 @@ def test_a_deployed_twin_is_measured_beside_its_base(workspace: Workspace) -> No
         assert sample.few_shot not in (None, sample.base)
     assert report.few_shot is not None
     assert report.few_shot.answers == 3
-    assert report.perplexity_few_shot is not None
+    assert report.perplexity_few_shot is None, "answers of 512 tokens leave no room in a context of 512"
+    assert any("6 of 6 held-out answers leave no room" in remark for remark in report.remarks)
     assert set(report.perplexity_by_kind) == {"topic", "continuation"}
     assert report.authorship is not None
     assert report.authorship.imposters == "the base model's answers"

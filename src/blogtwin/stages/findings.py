@@ -154,7 +154,7 @@ def _verdict(found: Findings, voices: Mapping[Side, Voice], sides: Mapping[Side,
             pairs.append(Paired(measure="voice", first=side, second="base", prompts=voice.prompts, **above))
     posts = by_post(found.losses.losses)
     nats = {"twin": [one.twin for one in posts], "base": [one.base for one in posts]}
-    if found.losses.losses and found.losses.losses.few_shot:
+    if _mostly_behind_posts(found.losses.losses):
         nats["few-shot"] = [one.few_shot or 0.0 for one in posts]
     pairs += loss_pairs(nats, [one.words for one in posts], seed)
     twin = voices["twin"]
@@ -163,6 +163,13 @@ def _verdict(found: Findings, voices: Mapping[Side, Voice], sides: Mapping[Side,
         {side: against(one.answers, one.copying, one.relevance, one.faults) for side, one in sides.items()},
         pairs,
     )
+
+
+def _mostly_behind_posts(losses: Losses | None) -> bool:
+    """Whether there is anything to the few-shot base's losses: where no post had room they are the base's."""
+    if losses is None or losses.few_shot is None:
+        return False
+    return 2 * sum(answer.shown is not None for answer in losses.answers) > len(losses.answers)
 
 
 def _of_kind(losses: Losses) -> KindPerplexity:

@@ -63,6 +63,7 @@ def losses(settings: Settings, served: Served, material: Material, progress: Pro
     tokenizer = load_tokenizer(adapter)
     answers: list[HeldOut] = []
     examples: list[Example] = []
+    remarks: tuple[str, ...] = ()
     cut = left_out = 0
     for example in spread(material.held_out, settings.evaluation.perplexity_examples):
         # One at a time, so that each row is known to be this example's; cut as the training was.
@@ -79,8 +80,10 @@ def losses(settings: Settings, served: Served, material: Material, progress: Pro
         )
     if settings.evaluation.few_shot_posts:
         answers = _behind_posts(settings, served, material, examples, answers, tokenizer)
+        remarks = _without_room(answers)
     parameters = sum(check_safetensors(path) for path in weight_files(base))
-    answers, remarks = _affordable(settings, answers, parameters)
+    answers, fewer = _affordable(settings, answers, parameters)
+    remarks += fewer
     bf16 = Precision.choose(parameters, detect_hardware_platform()).bf16
     found = kept(
         f"{card.base_hash} {hash_file(adapter / WEIGHTS)} {bf16}",
@@ -122,6 +125,14 @@ def _behind_posts(
         else answer
         for answer, one, example in zip(answers, found, examples, strict=True)
     ]
+
+
+def _without_room(answers: Sequence[HeldOut]) -> tuple[str, ...]:
+    many = sum(answer.shown is None for answer in answers)
+    if not many:
+        return ()
+    told = f"{many} of {len(answers)} held-out answers leave no room for posts before them"
+    return (f"{told}: there the perplexity of the base shown posts is the base's own",)
 
 
 def _affordable(settings: Settings, answers: list[HeldOut], parameters: int) -> tuple[list[HeldOut], tuple[str, ...]]:

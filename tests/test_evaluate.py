@@ -15,12 +15,15 @@ from blogtwin import jsonl
 from blogtwin.config import DeploymentSettings, EvaluationSettings, MachineSettings, Settings
 from blogtwin.errors import BrokenRecord, ConfigError, InputError, NothingUsable, RuntimeUnavailable
 from blogtwin.evaluation.report import Report, read_report
+from blogtwin.evaluation.verdict import Side
 from blogtwin.progress import Silent
 from blogtwin.records import Example, Message, Sampling, content_id
 from blogtwin.runtimes.answer import Answer
 from blogtwin.runtimes.llama_cpp import LlamaCpp
 from blogtwin.runtimes.ollama import Ollama
 from blogtwin.stages import deploy, evaluate
+from blogtwin.stages.held_out import Question
+from blogtwin.stages.judging import judge
 from blogtwin.workspace import Workspace
 from conftest import EXAMPLES
 from evaluation_texts import assistant, post
@@ -326,14 +329,22 @@ def test_other_writers_are_the_imposters_where_there_are_some(workspace: Workspa
 
 
 def test_a_judge_that_talks_nonsense_is_counted_and_decides_nothing(workspace: Workspace) -> None:
+    asked = [Question(f"Write about {what}.", "It rained.") for what in ("fog", "bees")]
+    said: dict[Side, list[str]] = {"twin": ["Fog.", "Bees."], "base": ["Mist.", "Wasps."]}
+    opinion = judge("tiny", LlamaCpp(1), asked, said, "It rained.", Silent())
+    assert opinion.model == "tiny:latest"
+    assert (opinion.scores["twin"].judged, opinion.scores["twin"].of) == (0, 2)
+    assert opinion.over_base is not None
+    assert opinion.over_base.unread == 2
+    assert opinion.over_few_shot is None
+
+
+def test_a_judge_that_fails_costs_its_opinion_alone_and_one_that_is_nowhere_is_named(workspace: Workspace) -> None:
     settings = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, judge="tiny"))
     evaluate.run(settings, workspace, Silent())
     report = read_report(workspace.report)
-    assert report.judge is not None
-    assert report.judge.model == "tiny:latest"
-    assert (report.judge.scores["twin"].judged, report.judge.scores["twin"].of) == (0, 3)
-    assert report.judge.over_base is not None
-    assert report.judge.over_base.unread == 3
+    assert report.judge is None
+    assert any("tiny gave no opinion" in remark and "context" in remark for remark in report.remarks)
     unknown = replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, judge="solomon"))
     with pytest.raises(InputError, match="has no model named solomon to judge"):
         evaluate.run(unknown, workspace, Silent())

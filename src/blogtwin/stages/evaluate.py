@@ -13,8 +13,9 @@ from dataclasses import asdict
 from blogtwin import atomic
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.config import Settings
+from blogtwin.errors import RuntimeUnavailable
 from blogtwin.evaluation.pieces import Pieces
-from blogtwin.evaluation.report import Report, figures
+from blogtwin.evaluation.report import Judged, Report, figures
 from blogtwin.evaluation.report_html import report_html
 from blogtwin.manifest import Plan
 from blogtwin.privacy import stand_ins
@@ -30,7 +31,7 @@ from blogtwin.stages.losses import losses
 from blogtwin.stages.quiz import choices_file
 from blogtwin.stages.result import StageResult
 from blogtwin.stages.served_twin import Served
-from blogtwin.stages.side_by_side import side_by_side
+from blogtwin.stages.side_by_side import Answered, side_by_side
 from blogtwin.workspace import Workspace, find_deployment, manifest_beside
 
 _NOT_MEASURED_WITH = ("run_after_training", "test_prompts_file", "concurrency")  # the prompts' file is an input
@@ -79,10 +80,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     imposters = others(settings.evaluation.others, settings, progress) if settings.evaluation.others else {}
     behind = _shown(settings, served, material, asked)
     answered = side_by_side(settings, served, asked, behind, progress)
-    opinion = None
-    if settings.evaluation.judge:
-        sample = material.training[0].text
-        opinion = judge(settings.evaluation.judge, served.beside, asked, answered.sides(), sample, progress)
+    opinion, silence = _opinion(settings, served, material, asked, answered, progress)
     found = report(
         Findings(
             settings=settings,
@@ -95,6 +93,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
             losses=losses(settings, served, material, progress),
             imposters=imposters,
             opinion=opinion,
+            remarks=silence,
         ),
         lambda: time.monotonic() - began,
         progress,
@@ -123,6 +122,24 @@ def _shown(settings: Settings, served: Served, material: Material, asked: list[Q
         lambda messages: len(pieces.tokens(template.prompt(with_system(messages, artifact.system)))),
     )
     return found if any(one.turns for one in found) else []
+
+
+def _opinion(
+    settings: Settings,
+    served: Served,
+    material: Material,
+    asked: list[Question],
+    answered: Answered,
+    progress: Progress,
+) -> tuple[Judged | None, tuple[str, ...]]:
+    """The judge's, where one is wanted; a judge that fails costs its opinion and nothing else."""
+    name = settings.evaluation.judge
+    if name is None:
+        return None, ()
+    try:
+        return judge(name, served.beside, asked, answered.sides(), material.training[0].text, progress), ()
+    except RuntimeUnavailable as fault:
+        return None, (f"{name} gave no opinion: {fault.message}",)
 
 
 def _notes(found: Report) -> tuple[str, ...]:

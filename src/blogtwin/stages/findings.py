@@ -62,6 +62,7 @@ class Findings:
     losses: Measured
     imposters: Mapping[str, Sequence[str]]
     opinion: Judged | None
+    remarks: tuple[str, ...] = ()
 
     @property
     def titles(self) -> int:
@@ -289,7 +290,7 @@ def _remarks(
     found: Findings, voices: Mapping[Side, Voice], sides: Mapping[Side, Measures], why_no_test: str
 ) -> list[str]:
     """What a reader of the figures should know beside them."""
-    out = [*voices["twin"].remarks, *found.losses.remarks, *filter(None, (why_no_test,))]
+    out = [*voices["twin"].remarks, *found.losses.remarks, *found.remarks, *filter(None, (why_no_test,))]
     if 0 < found.titles < _FEW:
         out.append(f"the voice is judged on {found.titles} held-out posts: see its interval before the figure")
     if found.settings.evaluation.few_shot_posts and found.titles and not found.shown:

@@ -36,7 +36,12 @@ LLAMA32 = {
 
 
 def twin(kind: str, tiny_base: Path, folder: Path, **shape: Any) -> Path:
-    """An adapter on a base of this family, with weights by chance, in norms and biases too."""
+    """An adapter on a base by chance."""
+    return tiny_models.save_adapter(by_chance(kind, tiny_base, folder, **shape), folder / "my-twin", std=0.1)
+
+
+def by_chance(kind: str, tiny_base: Path, folder: Path, **shape: Any) -> Path:
+    """A base of this family, with weights by chance, in norms and biases too."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -57,7 +62,7 @@ def twin(kind: str, tiny_base: Path, folder: Path, **shape: Any) -> Path:
         if weight.dim() == 1:
             torch.nn.init.normal_(weight, mean=1.0, std=0.1)
     model.half().save_pretrained(base)
-    return tiny_models.save_adapter(base, folder / "my-twin", std=0.1)
+    return base
 
 
 def settings(mode: str = "merged", quantize: str = "f16") -> Settings:
@@ -235,3 +240,15 @@ def test_llama_32s_scaling_left_out_is_found_before_the_file_is_sent(
     monkeypatch.setattr(deploy, "check", lambda *_: None)
     deploy.run(settings(quantize="q8_0"), project, Silent())  # without that look at the file it would be in service
     assert find_deployment("my-twin") != before
+
+
+def test_the_author_of_the_settings_stands_in_the_file(twins: Callable[[str], Path], tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from gguf import GGUFReader
+
+    how = settings()
+    signed = written(
+        twins("llama, tied"), tmp_path / "deploy", replace(how, data=replace(how.data, author="Hester Quillam"))
+    )
+    assert GGUFReader(signed.gguf).fields["general.author"].contents() == "Hester Quillam"

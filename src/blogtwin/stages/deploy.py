@@ -136,7 +136,7 @@ def _exported(
     final = adapter / "deploy"
     todo = Plan(
         stage="export",
-        settings={**_shaping(settings.deployment), "version": __version__},
+        settings={**_shaping(settings.deployment), "author": settings.data.author, "version": __version__},
         inputs=tuple(adapter / name for name in _INPUTS),
         outputs=(*(final / name for name in files(settings.deployment)), final / _ARTIFACT),
         manifest=manifest_beside(final),

@@ -7,6 +7,7 @@ comes out can be served by any of them, or carried to another machine.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from blogtwin import atomic, hub
@@ -92,7 +93,7 @@ def _merged(
 ) -> tuple[Weights, int]:
     """One file that holds base and adapter in one, and how many tokens the model can look back."""
     model = merged(adapter, progress, settings.machine.offline)
-    about = _provenance(card, adapter.name, card.data_hash)
+    about = replace(_provenance(card, adapter.name, card.data_hash), author=settings.data.author)
     gguf = write_model(model, folder / GGUF, settings.deployment.quantize, about, progress)
     return {"gguf": str(gguf.absolute()), "gguf_sha256": hash_file(gguf)}, model.config["max_position_embeddings"]
 

@@ -190,8 +190,13 @@ def _calibrated(known: Array, own: NDArray[np.bool_], scores: Array) -> Array:
 
 
 def _usual_length(texts: Sequence[str]) -> int:
-    lengths = [len(words(text)) for text in texts]
+    lengths = [_length(text) for text in texts]
     return int(np.clip(np.median(lengths), LEAST, MOST)) if lengths else LEAST
+
+
+@lru_cache(maxsize=8192)
+def _length(text: str) -> int:
+    return len(words(text))
 
 
 def _pieces(posts: Sequence[str], length: int) -> list[list[str]]:

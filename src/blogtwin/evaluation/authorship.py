@@ -4,20 +4,19 @@ In: posts of the author, posts of others, texts in question. Out: for each text 
 stranger's. Other writers are a folder of blogs where the user has one, else the base model's own answers; the test then
 says no more than that the text is not the base's.
 
-Five kinds of signs, of form more than of subject: pairs of neighbouring words and marks; sequences of three and of four
-characters; pairs and triples of words and marks in which all but the commonest words are reduced to their last letters
-(text distortion, Stamatatos, 2017, EACL). A sign is there or not, weighed by how few pieces of text have it (Spärck Jones, 1972,
-Journal of Documentation 28(1)); pieces are compared by the cosine, and the author is told from the imposters by ridge
-regression on these similarities (Saunders et al., 1998, ICML). That imposters are needed at all, and that the question is
-which of two is nearer, is Koppel and Winter, 2014, JASIST 65(1). docs/evaluation.md says on whose texts each was chosen.
+Two kinds of signs, of form more than of subject: pairs of neighbouring words and marks, and sequences of characters.
+A sign is there or not, weighed by how few pieces of text have it (Spärck Jones, 1972, Journal of Documentation 28(1)); pieces
+are compared by the cosine, and the author is told from the imposters by ridge regression on these similarities (Saunders et
+al., 1998, ICML). That imposters are needed at all, and that the question is which of two is nearer, is Koppel and Winter,
+2014, JASIST 65(1). docs/evaluation.md says on whose texts each was chosen.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +30,7 @@ Signs = NDArray[np.uint64]
 LEAST, MOST = 100, 1000  # words of a piece; shorter ones are mostly chance, longer ones leave too few to learn from
 _RIDGE = 0.1
 _SPREADS = 6  # below the author's own mean likeness, where a loop or another language is and genuine posts are not
-_LETTERS, _LETTERS_UNSPACED = (3, 4), (2,)
-_COMMON, _ENDING = 200, 2  # words that stay whole, by how many pieces have them; letters left of the others
+_LETTERS, _LETTERS_UNSPACED = 4, 2
 _BLOCK = 64  # pieces compared at once: a column each of 4 bytes a sign
 
 
@@ -95,26 +93,11 @@ def similarities(known: Sequence[str], texts: Sequence[str]) -> Array:
 
     Rarity is counted over `known`. A sign that none of these has is as rare as can be and makes a text less like all of them.
     """
-    kinds = _kinds(known)
-    total = np.zeros((len(texts), len(known)))
-    for signs in kinds:
-        total += _cosines([signs(text) for text in known], [signs(text) for text in texts])
-    return total / len(kinds)
-
-
-def _kinds(known: Sequence[str]) -> tuple[Callable[[str], Signs], ...]:
     letters = _LETTERS_UNSPACED if unspaced(" ".join(known[:20])) else _LETTERS
-    units = [_units(text) for text in known]
-    every, pieces = np.unique(
-        np.concatenate([np.unique(whole[whole != ending]) for whole, ending in units]), return_counts=True
-    )
-    common = every[np.lexsort((every, -pieces))[:_COMMON]]
-    return (
-        lambda text: _runs(_units(text)[0], 2),
-        *(partial(_sequences, length=length) for length in letters),
-        lambda text: _runs(_distorted(text, common), 2),
-        lambda text: _runs(_distorted(text, common), 3),
-    )
+    total = np.zeros((len(texts), len(known)))
+    for signs in (_pairs, lambda text: _sequences(text, letters)):
+        total += _cosines([signs(text) for text in known], [signs(text) for text in texts])
+    return total / 2
 
 
 def _cosines(known: Sequence[Signs], texts: Sequence[Signs]) -> Array:
@@ -216,28 +199,10 @@ def _cut_up(post: str, length: int) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=8192)
-def _units(text: str) -> tuple[Signs, Signs]:
-    """Words and marks, in lower case, as numbers; and the same with each word reduced to its last _ENDING letters.
-
-    A paragraph's end is a mark. Of a word that has hardly more letters, as in a script without spaces, only its place is left.
-    """
-    found = tokens(text)
-    endings = [f"*{one[-_ENDING:] if len(one) > _ENDING + 1 else ''}" if one[0].isalnum() else one for one in found]
-    whole, ending = (np.array([zlib.crc32(one.encode()) for one in side], np.uint64) for side in (found, endings))
-    return whole, ending
-
-
-def _distorted(text: str, common: Signs) -> Signs:
-    whole, ending = _units(text)
-    return np.where(np.isin(whole, common), whole, ending)
-
-
-def _runs(units: Signs, length: int) -> Signs:
-    """`length` neighbours as one number, each kind of run once. Overflow is part of the hash."""
-    out = np.zeros(max(0, len(units) - length + 1), np.uint64)
-    for start in range(length):
-        out = out * np.uint64(0x9E3779B97F4A7C15) + units[start : start + len(out)]
-    return np.unique(out)
+def _pairs(text: str) -> Signs:
+    """Neighbouring words and marks, in lower case; a paragraph's end is a mark."""
+    hashed = np.array([zlib.crc32(one.encode()) for one in tokens(text)], dtype=np.uint64)
+    return np.unique((hashed[:-1] << np.uint64(32)) | hashed[1:])
 
 
 @lru_cache(maxsize=8192)

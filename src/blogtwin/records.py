@@ -222,6 +222,6 @@ class Deployment(Record):
     adapter: str  # the absolute path of the adapter folder it was made from
     artifact: Artifact
     adapter_sha256: str | None = None  # of its weights at that time; None: deployed before this was kept
-    version: str | None = None  # the dated name, family:YYYY-MM-DD-HASH6, that stands for the same as long as it is kept
+    version: str | None = None  # the dated name, family:YYYY-MM-DD-HASH6; it stands for the same as long as it is kept
     deployed_at: datetime | None = None  # of a dated name: when it last took another one
     parity: ParityResult | None = None  # its answers beside the adapter's; None: deployed before this was kept

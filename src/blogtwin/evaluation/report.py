@@ -230,7 +230,6 @@ class Report(Record):
     losses: tuple[PostLoss, ...]
     sample_comparisons: tuple[Sample, ...]
     remarks: tuple[str, ...]
-    seconds: float
 
 
 def clipped(score: float | None) -> float | None:

@@ -7,7 +7,6 @@ user's home, and goes on.
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 
 from blogtwin import atomic
@@ -73,7 +72,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     Raises InputError (no such twin, a file that is missing or broken), NothingUsable (no held-out example),
     ModelError, RuntimeUnavailable and OutputError.
     """
-    began, todo = time.monotonic(), plan(settings, workspace)
+    todo = plan(settings, workspace)
     served = served_twin.find(settings)
     material = held_out.read(workspace)
     asked = held_out.questions(material.held_out, settings.evaluation)
@@ -95,7 +94,6 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
             opinion=opinion,
             remarks=silence,
         ),
-        lambda: time.monotonic() - began,
         progress,
     )
     atomic.write_text(workspace.report, found.model_dump_json(indent=2) + "\n")

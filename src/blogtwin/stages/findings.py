@@ -5,7 +5,7 @@ In: Findings. Out: a Report. Everything slow that needs a model has been done; t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -79,8 +79,8 @@ class Findings:
         return list(self.answered.sides()[side][: self.titles])
 
 
-def report(found: Findings, seconds: Callable[[], float], progress: Progress) -> Report:
-    """Everything in eval_report.json. seconds: how long it has taken so far."""
+def report(found: Findings, progress: Progress) -> Report:
+    """Everything in eval_report.json, and nothing that depends on the clock: the same twin gives the same bytes."""
     served, losses, seed = found.served, found.losses.losses, found.settings.evaluation.seed
     private = stand_ins.read(stand_ins.file_beside(found.workspace.training_data))
     sides, author = measure(found.answered.sides(), found.asked, found.material, private, seed, progress)
@@ -132,7 +132,6 @@ def report(found: Findings, seconds: Callable[[], float], progress: Progress) ->
         losses=by_post(losses),
         sample_comparisons=_samples(found),
         remarks=tuple(_remarks(found, voices, sides, why_no_test)),
-        seconds=round(seconds(), 1),
     )
 
 

@@ -206,10 +206,3 @@ def faulty(measures: Measures) -> str:
     if not some:
         return f"Yes: none of its {answers} is empty, goes round in circles or strays."
     return f"{some} of its {answers} {'has' if some == 1 else 'have'} something wrong."
-
-
-def duration(seconds: float) -> str:
-    """42 seconds, 12 minutes, 3.4 hours."""
-    if seconds < 90:
-        return counted(round(seconds), "second")
-    return counted(round(seconds / 60), "minute") if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -12,7 +12,7 @@ import pytest
 from blogtwin.chat_template import LLAMA3
 from blogtwin.errors import ModelError
 from blogtwin.evaluation import perplexity
-from blogtwin.evaluation.perplexity import HeldOut, Losses, answer_losses, shown
+from blogtwin.evaluation.perplexity import HeldOut, Losses, answer_losses
 from blogtwin.progress import Silent
 from blogtwin.records import Message
 
@@ -110,22 +110,6 @@ def test_an_adapter_that_does_not_fit_its_base_is_named(tiny_base: Path, tiny_ad
         answer_losses(tiny_base, broken, [answer], bf16=False, threads=1, progress=Silent())
 
 
-def test_posts_are_shown_behind_the_head_and_cut_before_their_end_marker_to_fit() -> None:
-    long, short = [*range(100, 300), 9], [7, 7, 9]
-    found = shown([short, long, long], prompt=[1, 2, 3], answer=[4, 5], context=308, head=2)
-    assert found is not None
-    assert len(found) == 308
-    assert found[:5] == [1, 2, 7, 7, 9]
-    assert found[-3:] == [3, 4, 5]
-    assert found.count(9) == 3
-    assert found[5:155] == [*range(100, 249), 9]
-
-
-def test_without_room_for_posts_nothing_is_shown() -> None:
-    assert shown([[7] * 100] * 3, prompt=[1] * 50, answer=[4] * 50, context=200) is None
-    assert shown([], prompt=[1], answer=[4], context=200) is None
-
-
 def test_the_few_shot_base_is_the_base_behind_real_posts(
     tiny_base: Path, tiny_adapter: Path, answers: list[HeldOut], losses: Losses
 ) -> None:
@@ -134,8 +118,7 @@ def test_the_few_shot_base_is_the_base_behind_real_posts(
 
     asked = []
     for answer in answers:
-        prompt, text = answer.tokens[: answer.prompt], answer.tokens[answer.prompt :]
-        behind = shown([answers[0].tokens[1:], answers[1].tokens[1:]], prompt, text, context=2048)
+        behind = [*answers[0].tokens, *answers[1].tokens[1:], *answer.tokens[1:]]
         asked.append(HeldOut(answer.post_id, answer.tokens, answer.prompt, answer.words, "topic", behind))
     found = answer_losses(tiny_base, tiny_adapter, asked, bf16=False, threads=1, progress=Silent())
     assert found.base == pytest.approx(losses.base, rel=1e-4)

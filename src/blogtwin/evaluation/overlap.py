@@ -64,13 +64,6 @@ def average_bleu(answers: Sequence[str], posts: Sequence[str]) -> float:
     return _mean(scores)
 
 
-def average_rouge_l(answers: Sequence[str], posts: Sequence[str]) -> float:
-    """The mean ROUGE-L of the answers, from 0 to 1."""
-    return _mean(
-        [rouge_l(words(answer), words(cut(post, len(words(answer))))) for answer, post in _pairs(answers, posts)]
-    )
-
-
 def rouge_n(answer: Sequence[str], post: Sequence[str], n: int) -> float:
     """F1 of the sequences of `n` words, each counted as often as both have it; 0 where one side has none.
 

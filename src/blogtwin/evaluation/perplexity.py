@@ -16,7 +16,6 @@ from blogtwin.evaluation.reference import load
 from blogtwin.progress import Progress
 
 _BATCH_TOKENS = 2048  # padding included; enough to keep a processor busy, and little memory
-_LEAST_SHOWN = 64  # tokens of each post, below which a few-shot prompt shows nothing
 _LOGIT_ROWS = 128  # positions whose logits stand in memory together: 128 x 128,000 x 4 bytes are 65 MB
 
 
@@ -25,7 +24,7 @@ class HeldOut:
     """One held-out answer. tokens: prompt and answer, end marker included; the first `prompt` of them are not counted.
 
     words: how many the answer has, so that models with different tokenizers can be compared. kind: of the example.
-    shown: the same question behind three real posts (see `shown`), for the few-shot base; it ends with the same answer tokens.
+    shown: the same question behind three real posts, for the few-shot base; it ends with the same answer tokens.
     """
 
     post_id: str
@@ -81,31 +80,6 @@ class Losses:
             [self.twin[place] for place in places],
             [self.few_shot[place] for place in places] if self.few_shot else None,
         )
-
-
-def shown(
-    posts: Sequence[Sequence[int]],
-    prompt: Sequence[int],
-    answer: Sequence[int],
-    context: int,
-    head: int = 1,
-    end: int = 1,
-) -> list[int] | None:
-    """Real posts, then prompt and answer: the tokens by which the few-shot base is asked; None when they have no room.
-
-    posts: tokens of each, as a turn of question and answer in the template's marks, the last `end` being the end marker; they
-    stand after the first `head` tokens of the prompt (the BOS, and the system's turn where there is one). Each gets an
-    equal share of what prompt and answer leave of `context` tokens, and what a short one leaves goes to the next; a
-    longer one loses the tokens before its end marker. Few-shot prompts are Brown et al., 2020, NeurIPS.
-    """
-    room = context - len(prompt) - len(answer)
-    if not posts or room // len(posts) < _LEAST_SHOWN:
-        return None
-    before: list[int] = []
-    for place, post in enumerate(posts):
-        share = (room - len(before)) // (len(posts) - place)
-        before += post if len(post) <= share else [*post[: share - end], *post[len(post) - end :]]
-    return [*prompt[:head], *before, *prompt[head:], *answer]
 
 
 def answer_losses(

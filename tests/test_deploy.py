@@ -227,7 +227,10 @@ def _a_marker_in_the_answer(monkeypatch: pytest.MonkeyPatch, settings: Settings)
     ("spoil", "said"),
     [
         (_another_prompt, r"another prompt .* at token \d+: trained on .*▸"),
-        (_a_doubled_bos, r"a second ▸<\|begin_of_text\|>◂|at token 0"),
+        (
+            _a_doubled_bos,
+            "add_bos_token is True, where False was trained",
+        ),  # the runtime's proof: test_planted_faults.py
         (_silence, "nothing at all"),
         (_a_marker_in_the_answer, "marker"),
     ],

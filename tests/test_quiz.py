@@ -347,13 +347,18 @@ def test_what_is_missing_is_said_before_a_model_is_asked(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")
-def test_in_a_terminal_one_key_is_enough_and_a_kill_loses_nothing(kept: Path) -> None:
+def test_in_a_terminal_one_key_is_enough_and_a_kill_loses_nothing(kept: Path, request: pytest.FixtureRequest) -> None:
     import pty
+
+    def end(process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait()
 
     def started() -> tuple[int, subprocess.Popen[bytes]]:
         master, slave = pty.openpty()
         command = [sys.executable, "-m", "blogtwin", "quiz", "--rounds", "3"]
         quiz = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        request.addfinalizer(lambda: end(quiz))
         os.close(slave)
         return master, quiz
 
@@ -378,6 +383,7 @@ def test_in_a_terminal_one_key_is_enough_and_a_kill_loses_nothing(kept: Path) ->
     time.sleep(1.2)
     os.write(terminal, b"2")
     until(terminal, b"3 of 3", b"help")
+    time.sleep(1.2)
     os.write(terminal, b"\x03")
     until(terminal, b"kept in")
     assert quiz.wait(timeout=60) == 0

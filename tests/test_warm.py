@@ -13,6 +13,7 @@ import pytest
 
 from blogtwin import workspace
 from blogtwin.errors import RuntimeUnavailable
+from blogtwin.manifest import hash_file
 from blogtwin.progress import Silent
 from blogtwin.records import Artifact, Message
 from blogtwin.runtimes import machine
@@ -42,15 +43,27 @@ def runtime(artifact: Artifact) -> LlamaCpp:
 
 
 @pytest.fixture
-def wide(artifact: Artifact, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> LlamaCpp:
-    """The same, with room for answers that take many seconds, as they do not end by themselves. Its parameter: places."""
+def wide(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path
+) -> LlamaCpp:
+    """The same, with room for answers that take a minute, as they do not end by themselves. Its parameter: places."""
     stream = LlamaServer.stream
     monkeypatch.setattr(
         LlamaServer, "stream", lambda self, path, body, way: stream(self, path, body | {"ignore_eos": True}, way)
     )
     made = LlamaCpp(threads=1, slots=getattr(request, "param", 4))
-    made.install(artifact.model_copy(update={"context_length": 32768}), "my-twin", Silent())
+    made.install(_longer(artifact, tmp_path), "my-twin", Silent())
     return made
+
+
+def _longer(artifact: Artifact, folder: Path) -> Artifact:
+    """The same model, said to have been trained with 131,072 tokens: llama.cpp ends an answer where training ended."""
+    from gguf import GGUFReader
+
+    (path,) = copies(artifact, folder, 1)
+    field = GGUFReader(path, "r+").fields["llama.context_length"]
+    field.parts[field.data[0]][0] = 131072
+    return artifact.model_copy(update={"gguf": str(path), "gguf_sha256": hash_file(path), "context_length": 131072})
 
 
 def endless(runtime: LlamaCpp) -> Answer:
@@ -209,9 +222,10 @@ def test_what_nobody_asks_for_is_given_back_and_loaded_again(runtime: LlamaCpp) 
 
 
 def test_a_process_ends_at_once_in_the_middle_of_an_answer(artifact: Artifact, tmp_path: Path) -> None:
-    long = artifact.model_copy(update={"context_length": 32768}).model_dump_json()
+    long = _longer(artifact, tmp_path).model_dump_json()
     program = f"""
 import sys, threading
+from blogtwin.manifest import hash_file
 from blogtwin.progress import Silent
 from blogtwin.records import Artifact
 from blogtwin.runtimes.llama_cpp import LlamaCpp

@@ -60,6 +60,19 @@ def test_where_voice_cannot_tell_what_predicts_the_posts_better_decides(low: flo
     assert verdict(Voices(0.5, (0.1, 0.9), 0.3), NONE, pairs).use == use
 
 
+def test_a_voice_that_cannot_be_told_from_the_base_is_said_before_the_advice() -> None:
+    pairs = [
+        pair("twin", "few-shot", -0.4, 0.2),
+        pair("twin", "base", -0.4, 0.1),
+        pair("few-shot", "base", -0.2, 0.1),
+        pair("twin", "few-shot", 0.1, 0.3, "perplexity per word"),
+    ]
+    told = verdict(Voices(-0.1, (-0.4, 0.1), -0.01), NONE, pairs)
+    assert told.use == "twin"
+    assert told.sentence.startswith("The twin does not sound more like you than its base")
+    assert "%" not in told.sentence
+
+
 def test_a_twin_that_is_farther_from_the_author_than_its_base_is_not_used() -> None:
     told = verdict(Voices(-0.4, (-0.6, -0.2), None), {"base": (), "twin": ()}, [pair("twin", "base", -0.6, -0.2)])
     assert told.use == "base"

@@ -15,16 +15,13 @@ from blogtwin.progress import Silent
 from blogtwin.stages import finetune
 from blogtwin.training import hardware, precision
 from blogtwin.workspace import Workspace
-from test_finetune import example, settings
-from training_runs import Interrupting, files, place, said
+from test_finetune import settings
+from training_runs import Interrupting, example, files, filled, said
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    made = place(tmp_path)
-    jsonl.write(made.training_data, map(example, range(24)))
-    jsonl.write(made.validation, map(example, range(24, 28)))
-    return made
+    return filled(tmp_path)
 
 
 def checkpoint(workspace: Workspace, step: int) -> Path:

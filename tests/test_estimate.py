@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from blogtwin import jsonl
 from blogtwin.cli.app import main
 from blogtwin.config import Settings, TrainingSettings
 from blogtwin.errors import ModelError
@@ -20,8 +19,8 @@ from blogtwin.training import starter
 from blogtwin.training.estimate import Disk, Estimate, Pace, Work, disk_for, duration, estimate, size
 from blogtwin.training.schedule import Schedule
 from blogtwin.workspace import Workspace
-from test_finetune import example, settings
-from training_runs import files, place
+from test_finetune import settings
+from training_runs import files, filled
 
 GB = 10**9
 NOTHING = Disk(0, 0, 0)
@@ -29,10 +28,7 @@ NOTHING = Disk(0, 0, 0)
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    made = place(tmp_path)
-    jsonl.write(made.training_data, map(example, range(24)))
-    jsonl.write(made.validation, map(example, range(24, 28)))
-    return made
+    return filled(tmp_path)
 
 
 def test_time_is_steps_and_looks_and_the_least_is_when_patience_ends() -> None:

@@ -24,28 +24,12 @@ from blogtwin.training.checkpoints import Checkpoints
 from blogtwin.training.hardware import detect_hardware_platform as detect
 from blogtwin.training.schedule import Schedule
 from blogtwin.workspace import Workspace
-from training_runs import DECIDED, Interrupting, files, place, said
-
-SENTENCES = (
-    "The clock in the hall stopped on Tuesday.",
-    "My neighbour's bees were in the lime tree by noon.",
-    "I have oiled the pivots, and I will charge for the oil.",
-    "The tide came up over the steps and took the ledger.",
-)
-
-
-def example(post: int) -> Example:
-    text = " ".join(SENTENCES[(post + n) % 4] for n in range(6))
-    given = {"instruction": f"Write about day {post}.", "input": "", "output": text}
-    return Example.model_validate({"id": f"e{post}", "post_id": f"p{post}", "kind": "topic", **given})
+from training_runs import DECIDED, Interrupting, files, filled, place, said
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    made = place(tmp_path)
-    jsonl.write(made.training_data, map(example, range(24)))
-    jsonl.write(made.validation, map(example, range(24, 28)))
-    return made
+    return filled(tmp_path)
 
 
 def settings(base: Path | str, **changes: object) -> Settings:

@@ -35,8 +35,8 @@ from blogtwin.training.mlx import Mlx
 from blogtwin.training.precision import Precision
 from blogtwin.training.transformers import Transformers
 from blogtwin.workspace import Workspace
-from test_finetune import example, settings
-from training_runs import Interrupting, files, place
+from test_finetune import settings
+from training_runs import Interrupting, example, files, place
 
 needs_mlx = pytest.mark.skipif(find_spec("mlx_lm") is None, reason="mlx-lm is not installed here: uv sync --extra mlx")
 

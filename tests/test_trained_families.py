@@ -13,8 +13,8 @@ from blogtwin.progress import Silent
 from blogtwin.stages import deploy, finetune
 from blogtwin.workspace import find_deployment
 from test_check_gguf import by_chance
-from test_finetune import example, settings
-from training_runs import place
+from test_finetune import settings
+from training_runs import example, place
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "gemma3", "mistral"])

@@ -6,13 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from blogtwin import jsonl
 from blogtwin.progress import Silent, Task
+from blogtwin.records import Example
 from blogtwin.training import autopilot
 from blogtwin.workspace import Workspace
 
 # So that the autopilot leaves every setting of a test as it stands there; a parent decides the adapter's shape itself.
 DECIDED = frozenset(("training", name) for name in autopilot.NAMES)
 SHAPE = {("training", "lora_r"), ("training", "lora_alpha")}
+SENTENCES = (
+    "The clock in the hall stopped on Tuesday.",
+    "My neighbour's bees were in the lime tree by noon.",
+    "I have oiled the pivots, and I will charge for the oil.",
+    "The tide came up over the steps and took the ledger.",
+)
 
 
 def said(progress: Silent) -> list[str]:
@@ -29,6 +37,20 @@ def place(root: str | Path, training_data: str = "training_data.jsonl") -> Works
         model=Path(root) / "models" / "twin",
         report=Path(root) / "report.json",
     )
+
+
+def example(post: int) -> Example:
+    text = " ".join(SENTENCES[(post + n) % 4] for n in range(6))
+    given = {"instruction": f"Write about day {post}.", "input": "", "output": text}
+    return Example.model_validate({"id": f"e{post}", "post_id": f"p{post}", "kind": "topic", **given})
+
+
+def filled(root: Path) -> Workspace:
+    """A place to work in with 24 examples to learn from and four held out."""
+    made = place(root)
+    jsonl.write(made.training_data, map(example, range(24)))
+    jsonl.write(made.validation, map(example, range(24, 28)))
+    return made
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from blogtwin.errors import ModelError
 from blogtwin.manifest import hash_file
+from blogtwin.safetensors_file import check_safetensors
 
 WHOLE = "a base folder holds config.json, tokenizer.json and safetensors weights, as the model hub gives them"
 
@@ -23,6 +24,11 @@ def base_hash(folder: Path) -> str:
             raise ModelError(f"{folder} has no {path.name}", WHOLE)
         digest.update(f"{path.name} {hash_file(path)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def parameters(folder: Path) -> int:
+    """How many numbers the weights hold; every file is looked at. Raises ModelError for one that is missing or cut off."""
+    return sum(check_safetensors(path) for path in weight_files(folder))
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -72,11 +72,4 @@ def _endpoint(chosen: DeploymentSettings, system: str) -> tuple[OpenAI, str, Sam
         stop = TEMPLATES[twin.artifact.template].stop
         runtime = endpoint(chosen.openai_base_url, twin.artifact.system, stop)
         return runtime, chosen.model_name, twin.artifact.sampling, twin.artifact.context_length
-    sampling = Sampling(
-        temperature=chosen.temperature,
-        top_p=chosen.top_p,
-        top_k=chosen.top_k,
-        min_p=chosen.min_p,
-        repeat_penalty=chosen.repeat_penalty,
-    )
-    return endpoint(chosen.openai_base_url, system), chosen.model_name, sampling, _CONTEXT
+    return endpoint(chosen.openai_base_url, system), chosen.model_name, Sampling.chosen(chosen), _CONTEXT

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from blogtwin.config import DeploymentSettings
 
 DateSource = Literal["front matter", "document", "file name", "folder", "heading", "git", "file system"]
 PostFormat = Literal["markdown", "text", "docx", "html", "rst", "org", "asciidoc", "djot", "notebook"]
@@ -103,6 +106,18 @@ class Sampling(Record):
     repeat_penalty: float
     seed: int | None = None
     max_tokens: int = 1024
+
+    @classmethod
+    def chosen(cls, deployment: DeploymentSettings, max_tokens: int = 1024) -> Sampling:
+        """As the user's settings have it."""
+        return cls(
+            temperature=deployment.temperature,
+            top_p=deployment.top_p,
+            top_k=deployment.top_k,
+            min_p=deployment.min_p,
+            repeat_penalty=deployment.repeat_penalty,
+            max_tokens=max_tokens,
+        )
 
     def parameters(self) -> dict[str, float | int]:
         """By the names that Ollama's API and Modelfiles have for them; a seed only where there is one."""

@@ -136,16 +136,13 @@ class _Told:
                 return "few-shot", f"Prompting wins: {few} of the way from base to you, the twin {self._figure()}"
             return "base", f"Write with the base model: neither the twin ({score}) nor {few} is nearer to you"
         fit = self._over("few-shot", "twin", "perplexity per word")  # below 1 is better, so the sides change places
+        if fit > 0 and over_base > 0:
+            return "twin", f"Write with the twin: {score}; {few} is as near, but the twin predicts your posts better"
         if fit > 0 and over_base == 0:
             return (
                 "twin",
                 "The twin does not sound more like you than its base by any measure of voice yet, but it predicts your posts "
                 f"better than {_NAMES['few-shot']}: write with it, and read it with care",
-            )
-        if fit > 0 and over_base > 0:
-            return (
-                "twin",
-                f"Write with the twin: {score}; {few} is as near, but the twin predicts your posts better",
             )
         if fit < 0 and self._over("few-shot", "base") >= 0:
             return (

@@ -7,7 +7,6 @@ asked for, norms in F32, tokenizer, template and provenance inside. Streamed: me
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,6 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blogtwin import atomic
 from blogtwin.chat_template import template_for
 from blogtwin.errors import ModelError
 from blogtwin.export.checkpoint import Weights, blocks, in_order
@@ -29,6 +27,7 @@ from blogtwin.export.gguf_architectures import (
     rope,
     rope_factors,
 )
+from blogtwin.export.gguf_file import writing
 from blogtwin.export.model import Model, Provenance, read_model
 from blogtwin.export.vocabulary import Vocabulary, read_vocabulary
 from blogtwin.progress import Progress
@@ -59,30 +58,18 @@ def write_model(model: Model, into: Path, quantization: Quantization, about: Pro
     Raises ModelError (an architecture, tokenizer or format llama.cpp or we cannot serve), InputError (a file is missing)
     and OutputError (a full disk).
     """
-    import gguf
 
     architecture = architecture_of(model.config, model.folder)
     if reason := unavailable(quantization):
         raise ModelError(reason, "deploy with: --quantize q8_0")
     vocabulary = read_vocabulary(model.tokenizer, model.weights.shapes["model.embed_tokens.weight"][0])
     tensors = list(_tensors(model, architecture, quantization))
-    logging.getLogger("gguf").setLevel(logging.WARNING)
-    partial_file = into.with_name(f".{into.name}.partial")
-    with atomic.writing_to(into):
-        into.parent.mkdir(parents=True, exist_ok=True)
-        writer = gguf.GGUFWriter(partial_file, architecture.name)
-        try:
-            _add_provenance(writer, about, quantization)
-            _add_shape(writer, model.config)
-            architecture.tell(writer, model.config)
-            _add_vocabulary(writer, vocabulary, model.jinja)
-            _write_tensors(writer, tensors, progress)
-            writer.close()
-            partial_file.replace(into)
-        finally:
-            with contextlib.suppress(OSError):  # on a full disk the last bytes cannot be written here either
-                writer.close()
-            partial_file.unlink(missing_ok=True)
+    with writing(into, architecture.name) as writer:
+        _add_provenance(writer, about, quantization)
+        _add_shape(writer, model.config)
+        architecture.tell(writer, model.config)
+        _add_vocabulary(writer, vocabulary, model.jinja)
+        _write_tensors(writer, tensors, progress)
     return into
 
 

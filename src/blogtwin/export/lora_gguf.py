@@ -8,17 +8,15 @@ weights alone; ours are trained on 16-bit ones, and fit them and, as near as a m
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blogtwin import atomic
 from blogtwin.errors import ModelError
 from blogtwin.export.adapter import Changes
 from blogtwin.export.checkpoint import read_json
 from blogtwin.export.gguf import interleaved
 from blogtwin.export.gguf_architectures import CHOOSE, architecture_of, head_dim
+from blogtwin.export.gguf_file import writing
 from blogtwin.export.merge import LARGEST
 
 if TYPE_CHECKING:
@@ -37,27 +35,16 @@ def write_lora(changes: Changes, into: Path, name: str) -> Path:
     architecture = architecture_of(config, changes.base)
     tensors = _tensors(changes, config)
     rank = next(iter(changes.factors.values()))[0].shape[0]
-    logging.getLogger("gguf").setLevel(logging.WARNING)
-    partial = into.with_name(f".{into.name}.partial")
-    with atomic.writing_to(into):
-        into.parent.mkdir(parents=True, exist_ok=True)
-        writer = gguf.GGUFWriter(partial, architecture.name)
-        try:
-            writer.add_type(gguf.GGUFType.ADAPTER)
-            writer.add_name(name)
-            writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
-            writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, changes.scale * rank)  # llama.cpp divides it by the rank
-            for written, numbers in tensors.items():
-                writer.add_tensor(written, numbers)
-            writer.write_header_to_file()
-            writer.write_kv_data_to_file()
-            writer.write_tensors_to_file()
-            writer.close()
-            partial.replace(into)
-        finally:
-            with contextlib.suppress(OSError):  # on a full disk the last bytes cannot be written here either
-                writer.close()
-            partial.unlink(missing_ok=True)
+    with writing(into, architecture.name) as writer:
+        writer.add_type(gguf.GGUFType.ADAPTER)
+        writer.add_name(name)
+        writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+        writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, changes.scale * rank)  # llama.cpp divides it by the rank
+        for written, numbers in tensors.items():
+            writer.add_tensor(written, numbers)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
     return into
 
 

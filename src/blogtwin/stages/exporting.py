@@ -59,14 +59,7 @@ def export(adapter: Path, card: AdapterCard, settings: Settings, folder: Path, p
         quantization=deployment.quantize,
         template=card.template,
         system=card.system,
-        sampling=Sampling(
-            temperature=deployment.temperature,
-            top_p=deployment.top_p,
-            top_k=deployment.top_k,
-            min_p=deployment.min_p,
-            repeat_penalty=deployment.repeat_penalty,
-            max_tokens=context // 2,
-        ),
+        sampling=Sampling.chosen(deployment, max_tokens=context // 2),
         context_length=context,
         threads=1 if Path(weights["gguf"]).stat().st_size < _SMALL else None,
     )

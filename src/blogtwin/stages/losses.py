@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from blogtwin.adapter_folder import WEIGHTS, find_base
-from blogtwin.base_hash import weight_files
+from blogtwin.base_hash import parameters
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.config import Settings
 from blogtwin.errors import NothingUsable
@@ -21,7 +21,6 @@ from blogtwin.manifest import hash_file
 from blogtwin.progress import Progress
 from blogtwin.records import Example, Message
 from blogtwin.runtimes.base import with_system
-from blogtwin.safetensors_file import check_safetensors
 from blogtwin.stages.few_shot import shown
 from blogtwin.stages.held_out import Material, spread
 from blogtwin.stages.kept_losses import kept
@@ -81,10 +80,10 @@ def losses(settings: Settings, served: Served, material: Material, progress: Pro
     if settings.evaluation.few_shot_posts:
         answers = _behind_posts(settings, served, material, examples, answers, tokenizer)
         remarks = _without_room(answers)
-    parameters = sum(check_safetensors(path) for path in weight_files(base))
-    answers, fewer = _affordable(settings, answers, parameters)
+    size = parameters(base)
+    answers, fewer = _affordable(settings, answers, size)
     remarks += fewer
-    bf16 = Precision.choose(parameters, detect_hardware_platform()).bf16
+    bf16 = Precision.choose(size, detect_hardware_platform()).bf16
     found = kept(
         f"{card.base_hash} {hash_file(adapter / WEIGHTS)} {bf16}",
         answers,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blogtwin.adapter_folder import check_base, find_base
-from blogtwin.base_hash import weight_files
+from blogtwin.base_hash import parameters
 from blogtwin.chat_template import TEMPLATES, ChatTemplate
 from blogtwin.config import Settings
 from blogtwin.errors import ProofFailed
@@ -25,7 +25,6 @@ from blogtwin.evaluation.voice_difference import voice_difference
 from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard, ParityResult, Sampling
 from blogtwin.runtimes.base import Runtime, with_system
-from blogtwin.safetensors_file import check_safetensors
 from blogtwin.stages.parity_prompts import Prompt, prompts
 from blogtwin.training.hardware import detect_hardware_platform
 from blogtwin.training.precision import Precision
@@ -91,18 +90,14 @@ def parity(
     check_base(adapter, card, weights)
     asked = prompts(card, settings, workspace, pieces, template)
     answers = _answers(runtime, name, card, template, asked, pieces, progress)
-    precision = Precision.choose(_parameters(weights), detect_hardware_platform())
+    precision = Precision.choose(parameters(weights), detect_hardware_platform())
     bound = _bound(settings.deployment.quantize, precision.bf16)
-    with limited(settings.machine.threads or (None if precision.frugal else 1)):
+    with limited(precision.threads(settings.machine.threads)):
         found, served, trained = _compared(weights, adapter, precision.bf16, answers, template, pieces, bound, progress)
     gc.collect()  # the reference, which is as large as the base, before anything else is loaded
     result = _result(found, served, trained, len(asked))
     _judge(runtime, result, found, bound, settings.deployment.quantize)
     return result
-
-
-def _parameters(base: Path) -> int:
-    return sum(check_safetensors(path) for path in weight_files(base))
 
 
 def _bound(quantization: str, bf16: bool) -> _Bound:

@@ -14,7 +14,7 @@ from blogtwin.evaluation.pieces import Pieces
 from blogtwin.evaluation.words import cut, words
 from blogtwin.records import AdapterCard, Example, Message, content_id
 from blogtwin.runtimes.base import with_system
-from blogtwin.stages.held_out import questions
+from blogtwin.stages.held_out import questions, spread
 from blogtwin.training import examples as training_examples
 from blogtwin.workspace import Workspace
 
@@ -42,7 +42,7 @@ def prompts(
         return len(pieces.tokens(template.prompt(with_system(messages, card.system))))
 
     held_out = training_examples.read(workspace.validation) if workspace.validation.is_file() else []
-    known = [(_asked(example), example.output) for example in _spread(held_out)]
+    known = [(_asked(example), example.output) for example in _from_many_posts(held_out)]
     known += [((Message(role="user", content=one.prompt),), "") for one in questions([], settings.evaluation)]
     room = min(card.max_length, _LONG) - _TOKENS
     # Where nothing fits, the shortest one: a twin that was trained on very short texts has to be asked something too.
@@ -76,11 +76,6 @@ def _asked(example: Example) -> tuple[Message, ...]:
     return example.conversation("")[1:]
 
 
-def _spread(examples: Sequence[Example]) -> list[Example]:
+def _from_many_posts(examples: Sequence[Example]) -> list[Example]:
     """The examples in an order that their ids decide, the first of every post before the second of any."""
-    seen: dict[str, int] = {}
-    ranked: list[tuple[int, int, Example]] = []
-    for example in sorted(examples, key=lambda one: content_id(one.id)):
-        seen[example.post_id] = seen.get(example.post_id, 0) + 1
-        ranked.append((seen[example.post_id], len(ranked), example))
-    return [example for _, _, example in sorted(ranked, key=lambda one: one[:2])]
+    return spread(sorted(examples, key=lambda one: content_id(one.id)), len(examples))

@@ -31,7 +31,7 @@ _START = 15.0  # seconds to load them, on a machine that does other things too
 def pace(job: TrainJob, backend: TrainingBackend) -> Pace:
     """Nothing of the base is read, so it may be one that is not here yet. Raises ModelError when the device does not answer."""
     parameters, precision = job.base.parameters, Precision.choose(job.base.parameters, job.hardware)
-    with limited(job.threads or (None if precision.frugal else 1)):
+    with limited(precision.threads(job.threads)):
         try:
             speed = _speed(_product(backend.name, job, precision.bf16))
         except (

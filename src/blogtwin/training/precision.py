@@ -33,6 +33,10 @@ class Precision:
         large = parameters >= _LARGE
         return cls(bf16=large and hardware.bf16, frugal=large)
 
+    def threads(self, wanted: int | None) -> int | None:
+        """Those that are `wanted`, else all (None) for what is large and one for what is small (see threads.py)."""
+        return wanted or (None if self.frugal else 1)
+
     def memory_needed(self, parameters: int, method: Method = "sft", shards: int = 1) -> int:
         """Bytes that training takes at its peak, as measured with 1.24 billion parameters and rows of 1,024 tokens.
 

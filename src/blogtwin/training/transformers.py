@@ -59,7 +59,7 @@ class Transformers:
         if device.name == "cpu" and Device.choose(job.hardware).name != "cpu":
             progress.note(f"the processor trains: the memory of {job.hardware.device} is too small for {job.base.name}")
         precision = _precision(device, job)
-        with limited(job.threads or (None if precision.frugal else 1)):
+        with limited(precision.threads(job.threads)):
             engine = Engine(
                 load=partial(lora.model_of, precision=precision),
                 device=device.arguments(precision),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from blogtwin.config import Settings, commented_yaml, load_settings, model_name
+from blogtwin.config import Settings, load_settings, model_name
+from blogtwin.config_file import commented_yaml
 from blogtwin.errors import ConfigError, UsageError
 
 

@@ -1,12 +1,11 @@
 """Settings: every default is written here, once.
 
 In: flags, `BLOGTWIN_<SECTION>_<KEY>` environment variables, pipeline_config.yaml. Out: one frozen Settings.
-Precedence: flag > environment > file > default. `commented_yaml()` writes the file that `blogtwin init` gives.
+Precedence: flag > environment > file > default.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -19,9 +18,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from blogtwin.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    import yaml
+    from blogtwin.config_file import Source
 
-CHOSEN = "; chosen by the size of corpus and base unless you give it"
 CONFIG_FILE = Path("pipeline_config.yaml")
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(?::[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
 
@@ -199,6 +197,61 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True)
+class ServerSettings:
+    """Where the page and the API are served, and to whom."""
+
+    host: str = _setting(
+        "127.0.0.1", "the address to listen on; on any but this machine's own, clients must send the token"
+    )
+    port: Annotated[int, Ge(0), Le(65535)] = _setting(8000, "the port to listen on")
+    token: str | None = _setting(
+        None,
+        "what clients must send (Authorization: Bearer …); empty: none on this machine, a new one on other addresses",
+    )
+    names: tuple[str, ...] = _setting((), "names other than localhost under which browsers may open the page")
+    max_request_kb: Annotated[int, Ge(16)] = _setting(2048, "the largest request that is read")
+    per_minute: Annotated[int, Ge(1)] = _setting(60, "how many texts one client may ask for in a minute")
+    idle_minutes: Annotated[float, Gt(0)] = _setting(
+        15.0, "after so long without a question the embedded llama.cpp gives its memory back"
+    )
+
+
+@dataclass(frozen=True)
+class FeedbackSettings:
+    """Where what readers prefer is kept, and for how long."""
+
+    database_url: str | None = _setting(
+        None, "postgresql://NAME:PASSWORD@HOST/DATABASE; empty: SQLite, in ~/.blogtwin/feedback.db"
+    )
+    context_minutes: Annotated[float, Gt(0)] = _setting(
+        15.0, "how long a text that nobody has judged is remembered, so that it still can be"
+    )
+    retention_days: Annotated[int, Ge(1)] | None = _setting(
+        None, "feedback older than this is deleted; empty: it is kept until you delete it"
+    )
+    like_target: Annotated[float, Gt(0), Lt(1)] = _setting(0.85, "the like rate that the weekly report asks for")
+
+
+@dataclass(frozen=True)
+class LearningSettings:
+    """When a twin learns from feedback, and when a new version may take over."""
+
+    minimum: Annotated[int, Ge(3)] = _setting(20, "new judgements that are worth a training; 3 is the least")
+    method: Literal["auto", "sft", "dpo", "kto"] = _setting(
+        "auto", "auto: dpo where there are pairs enough, kto where there are ratings alone"
+    )
+    replay: Annotated[float, Ge(0), Le(1)] = _setting(
+        0.5, "training examples mixed in for each judgement, so that voice and skill do not fade; 0: none"
+    )
+    schedule: str = _setting("0 2 * * *", "when a running server learns by itself, in cron's words: at 02:00")
+    scheduled: bool = _setting(False, "whether a running server learns by itself")
+    shares: tuple[int, ...] = _setting((10, 50, 100), "per cent of requests that a new version gets, step by step")
+    error_rate: Annotated[float, Gt(0), Lt(0.5)] = _setting(
+        0.05, "how often a version that is no better may be promoted by chance"
+    )
+
+
+@dataclass(frozen=True)
 class MachineSettings:
     """What this machine may do."""
 
@@ -218,13 +271,26 @@ class Settings:
     training: TrainingSettings = TrainingSettings()
     deployment: DeploymentSettings = DeploymentSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    server: ServerSettings = ServerSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+    learning: LearningSettings = LearningSettings()
     machine: MachineSettings = MachineSettings()
     given: frozenset[tuple[str, str]] = frozenset()
 
 
 SECTIONS: dict[str, dict[str, Field[Any]]] = {
     section: {key.name: key for key in fields(getattr(Settings, section))}
-    for section in ("data", "privacy", "training", "deployment", "evaluation", "machine")
+    for section in (
+        "data",
+        "privacy",
+        "training",
+        "deployment",
+        "evaluation",
+        "server",
+        "feedback",
+        "learning",
+        "machine",
+    )
 }
 
 Overrides = Annotated[Mapping[str, Mapping[str, object]], "section → key → value; None means: not given"]
@@ -277,27 +343,6 @@ def _decided(place: tuple[str, str], settings: Settings, where: str) -> bool:
     return where.startswith(("--", "BLOGTWIN_")) or value != default
 
 
-def commented_yaml(settings: Settings | None = None) -> str:
-    """pipeline_config.yaml with every key, its value and what it is for; what is left to be chosen stands behind a #."""
-    settings = settings or Settings()
-    out = [
-        "# Blogtwin's settings. Flags and BLOGTWIN_<SECTION>_<KEY> environment variables go before this file.",
-        "# Paths are relative to the folder blogtwin is run in.",
-    ]
-    for section in SECTIONS:
-        values = getattr(settings, section)
-        out += ["", f"# {(type(values).__doc__ or '').strip()}", f"{section}:"]
-        for key, setting in SECTIONS[section].items():
-            value, chosen = getattr(values, key), setting.metadata["chosen"]
-            out.append(f"  # {setting.metadata['description']}{CHOSEN if chosen else ''}")
-            behind = "# " if chosen and value == setting.default else ""
-            out.append(f"  {behind}{key}: {_yaml_value(value)}")
-    return "\n".join(out) + "\n"
-
-
-Source = dict[tuple[str, str], tuple[object, str]]  # (section, key) → (value, where it was said)
-
-
 def _from_flags(overrides: Overrides) -> Source:
     return {
         (section, key): (value, f"--{key.replace('_', '-')}")
@@ -305,6 +350,14 @@ def _from_flags(overrides: Overrides) -> Source:
         for key, value in values.items()
         if value is not None
     }
+
+
+def _from_file(path: Path | None) -> Source:
+    if path is None:
+        return {}
+    from blogtwin import config_file
+
+    return config_file.read(path)
 
 
 def _from_environment(environment: Mapping[str, str]) -> Source:
@@ -319,80 +372,7 @@ def _from_environment(environment: Mapping[str, str]) -> Source:
     return found
 
 
-def _from_file(path: Path | None) -> Source:
-    import yaml
-
-    if path is None:
-        return {}
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except FileNotFoundError as fault:
-        raise ConfigError(f"{path} is not there", "write one with: blogtwin init") from fault
-    except (OSError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{path} cannot be read: {fault}", "see the file's rights and encoding (UTF-8)") from fault
-    except yaml.MarkedYAMLError as fault:
-        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
-        raise ConfigError(
-            f"{path}, line {line}: is not YAML: {fault.problem}", "compare it with a fresh one: blogtwin init"
-        ) from fault
-    if root is None:
-        return {}
-    found: Source = {}
-    for section, node, line in _entries(root, path, "the file"):
-        _known(section, list(SECTIONS), f"{path}, line {line}")
-        for key, value, line in _entries(node, path, section):
-            _known(key, list(SECTIONS[section]), f"{path}, line {line}: {section}")
-            found[section, key] = (_constructed(value), f"{path}, line {line}")
-    return found
-
-
-def _entries(node: yaml.Node, path: Path, what: str) -> list[tuple[str, yaml.Node, int]]:
-    import yaml
-
-    if isinstance(node, yaml.ScalarNode) and node.value == "":
-        return []
-    if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(
-            f"{path}, line {node.start_mark.line + 1}: {what} must hold `key: value` lines",
-            "compare it with a fresh one: blogtwin init",
-        )
-    return [(str(key.value), value, key.start_mark.line + 1) for key, value in node.value]
-
-
-def _constructed(node: yaml.Node) -> Any:
-    import yaml
-
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    finally:
-        loader.dispose()
-
-
-def _known(key: str, known: list[str], where: str) -> None:
-    if key in known:
-        return
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-    raise ConfigError(f"{where}: unknown key {key!r}", hint)
-
-
 def _description(place: tuple[str, str]) -> str:
     section, key = place
     setting = SECTIONS[section].get(key)
     return f"{setting.metadata['description']} (by default {setting.default})" if setting else "see: blogtwin init"
-
-
-def _yaml_value(value: object) -> str:
-    import yaml
-
-    if value is None:
-        return ""
-    if isinstance(value, float) and value < 0.001:
-        return f"{value:f}".rstrip("0")
-    if isinstance(value, tuple):
-        return f"[{', '.join(str(item) for item in value)}]"
-    if isinstance(value, Path):
-        return f"./{value.as_posix()}" if not value.is_absolute() else value.as_posix()
-    return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n").removesuffix("...").strip()

@@ -13,7 +13,8 @@ HERE = Path(__file__).parent
 
 def files() -> Iterator[tuple[Path, str]]:
     """The path, relative to the user's folder, and the text of each file."""
-    from blogtwin.config import CONFIG_FILE, commented_yaml
+    from blogtwin.config import CONFIG_FILE
+    from blogtwin.config_file import commented_yaml
 
     yield CONFIG_FILE, commented_yaml()
     for name in ("instructions.yaml", "test_prompts.txt"):

@@ -140,6 +140,7 @@ jobs = Table(
     Column("kind", String, nullable=False),  # learn, train
     Column("state", String, nullable=False, index=True),  # queued, running, done, failed, cancelled
     Column("arguments", JSON, nullable=False),  # of the command line
+    Column("host", String),  # whose process it is: several machines may share a database
     Column("pid", Integer),
     Column("pid_started", Float),  # seconds since the epoch: a number may be given to another process
     Column("progress", JSON, nullable=False),  # what it told last

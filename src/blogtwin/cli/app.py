@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from blogtwin import __version__, processes
-from blogtwin.cli import console, deploy, doctor, evaluate, finetune, ingest, init, pipeline, prepare, quiz, write
+from blogtwin.cli import (
+    console,
+    deploy,
+    doctor,
+    evaluate,
+    finetune,
+    ingest,
+    init,
+    pipeline,
+    prepare,
+    progress_file,
+    quiz,
+    write,
+)
 from blogtwin.errors import BlogtwinError
 
 INTERRUPTED = 130
@@ -77,4 +90,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """The `blogtwin` script."""
-    sys.exit(main())
+    code = main()
+    progress_file.tell(exit=code)
+    sys.exit(code)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from blogtwin.cli import progress_file
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
@@ -53,6 +55,7 @@ def remark(text: str) -> None:
 
 def error(message: str, hint: str = "") -> None:
     """What went wrong and what to do."""
+    progress_file.tell(error=message, hint=hint)
     out = _stderr()
     out.print("[bold red]error:[/] ", end="")
     out.print(message, markup=False, soft_wrap=True)
@@ -182,7 +185,10 @@ def problems(result: StageResult) -> None:
 
 @contextmanager
 def progress(label: str) -> Iterator[Progress]:
-    """Bars on stderr while the block runs; where stderr is no terminal, remarks alone are printed, one a line."""
+    """Bars on stderr while the block runs; where stderr is no terminal, remarks alone are printed, one a line.
+
+    With BLOGTWIN_PROGRESS=FILE machines are told too (progress_file.py).
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
@@ -200,7 +206,7 @@ def progress(label: str) -> Iterator[Progress]:
     ) as bars:
         if label and not out.is_terminal:
             out.print(label, markup=False, soft_wrap=True)
-        yield _Drawn(bars)
+        yield progress_file.also_told(_Drawn(bars))
 
 
 class _Drawn:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from blogtwin.config import DeploymentSettings
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DateSource = Literal["front matter", "document", "file name", "folder", "heading", "git", "file system"]
 PostFormat = Literal["markdown", "text", "docx", "html", "rst", "org", "asciidoc", "djot", "notebook"]
 Verdict = Literal["kept", "cut", "dropped", "passed over", "unreadable"]
-ExampleKind = Literal["topic", "outline", "continuation", "section"]
+ExampleKind = Literal["topic", "outline", "continuation", "section", "rewrite"]
 Quantization = Literal["f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m"]
 Role = Literal["system", "user", "assistant"]
 
@@ -61,22 +61,6 @@ class FileReport(Record):
     reasons: tuple[str, ...] = ()  # why it was dropped, or what a reader should know
 
 
-class Example(Record):
-    """One training example in the Alpaca shape: `instruction` and `input` ask, `output` is the author's answer."""
-
-    id: str
-    post_id: str
-    kind: ExampleKind
-    instruction: str
-    input: str
-    output: str
-
-    def conversation(self, system: str) -> tuple[Message, ...]:
-        """What the model is asked: `system`, then the instruction and, below a blank line, the input."""
-        question = f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
-        return Message(role="system", content=system), Message(role="user", content=question.strip())
-
-
 class Message(Record):
     """One turn of a conversation."""
 
@@ -84,16 +68,60 @@ class Message(Record):
     content: str
 
 
+Turns = Annotated[tuple[Message, ...], Field(exclude_if=lambda turns: not turns)]
+
+
+class Example(Record):
+    """One training example in the Alpaca shape: `instruction` and `input` ask, `output` is the author's answer.
+
+    before: the turns of the conversation above the question; on disk only where there are any.
+    """
+
+    id: str
+    post_id: str
+    kind: ExampleKind
+    instruction: str
+    input: str
+    output: str
+    before: Turns = ()
+
+    def conversation(self, system: str) -> tuple[Message, ...]:
+        """What the model is asked: `system`, the turns before, then the instruction and, below a blank line, the input."""
+        question = f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
+        asked = Message(role="user", content=question.strip())
+        return Message(role="system", content=system), *self.before, asked
+
+
 class Preference(Record):
-    """One correction: for `prompt` a reader preferred `chosen` to `rejected`."""
+    """One correction: for `prompt`, below the turns of `before`, a reader preferred `chosen` to `rejected`.
+
+    goes_on: both answers go on, alike, after what stands here. Of a line without a date or a version these are empty.
+    """
 
     id: str
     prompt: str
     chosen: str
     rejected: str
     origin: Literal["edit", "choice", "rating"]
-    model_version: str
-    created_at: datetime
+    before: Turns = ()
+    goes_on: bool = False
+    comment: str = ""
+    model_version: str = ""
+    created_at: datetime | None = None
+
+
+class RatedAnswer(Record):
+    """One answer by itself: whether a reader found `completion` good (`label`) for `prompt`, below the turns of `before`."""
+
+    id: str
+    prompt: str
+    completion: str
+    label: bool
+    origin: Literal["rating", "approval"]
+    before: Turns = ()
+    comment: str = ""
+    model_version: str = ""
+    created_at: datetime | None = None
 
 
 class Sampling(Record):
@@ -158,6 +186,7 @@ class AdapterCard(Record):
     versions: dict[str, str]
     parent: str | None = None  # sha256 of the weights of the adapter that training went on from
     settings: dict[str, float] = {}  # those of training that are numbers, as they took effect
+    rewriting: str | None = None  # what a twin that rewrites texts was told to do with them; None: it learned no rewriting
 
 
 class Artifact(Record):

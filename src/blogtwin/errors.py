@@ -6,8 +6,10 @@
     ├── InputError                 a file or folder that is not what it should be
     │   ├── UnreadableFile         one post; reported and counted, it does not stop the others
     │   ├── BrokenRecord           one line of a JSONL file
-    │   └── NothingUsable          every input was dropped, or there was none
+    │   ├── NothingUsable          every input was dropped, or there was none
+    │   └── UnknownRequest         a judgement on a text that is remembered no more, or never was
     ├── OutputError                a place that cannot be written to, or a full disk
+    ├── StoreError                 the database is gone, locked, full, broken or of a newer blogtwin
     ├── ModelError                 a base model, adapter or tokenizer that cannot serve
     ├── RuntimeUnavailable         Ollama or the embedded llama.cpp is not there or did not do what was asked
     └── ProofFailed                what was deployed is not what was trained; nothing was replaced
@@ -62,8 +64,16 @@ class NothingUsable(InputError):
     """Every input was dropped, or there was none."""
 
 
+class UnknownRequest(InputError):
+    """A judgement on a text that is remembered no more, or never was."""
+
+
 class OutputError(BlogtwinError):
     """A place that cannot be written to."""
+
+
+class StoreError(BlogtwinError):
+    """The database that service keeps is gone, locked, full, broken or of a newer blogtwin."""
 
 
 class ModelError(BlogtwinError):

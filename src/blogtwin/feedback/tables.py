@@ -24,7 +24,6 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    String,
     Table,
     Text,
     TypeDecorator,
@@ -44,21 +43,31 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Words(TypeDecorator[str]):
+    """A text without NUL characters: SQLite takes them, PostgreSQL refuses the whole row."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value.replace("\0", "") if value is not None and "\0" in value else value
+
+
 metadata = MetaData()
 
 twins = Table(
     "twins",
     metadata,
-    Column("name", String, primary_key=True),  # without a tag
-    Column("folder", String, nullable=False),  # where its settings, data and models lie, absolute
+    Column("name", Words, primary_key=True),  # without a tag
+    Column("folder", Words, nullable=False),  # where its settings, data and models lie, absolute
     Column("created_at", Moment, nullable=False),
 )
 
 contexts = Table(
     "contexts",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("twin", String, nullable=False),
+    Column("id", Words, primary_key=True),
+    Column("twin", Words, nullable=False),
     Column("generation", JSON, nullable=False),  # a Generation
     Column("created_at", Moment, nullable=False, index=True),
 )
@@ -66,46 +75,46 @@ contexts = Table(
 feedback = Table(
     "feedback",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("twin", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("subject", String, nullable=False),
-    Column("prompt", Text, nullable=False),
+    Column("id", Words, primary_key=True),
+    Column("twin", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("prompt", Words, nullable=False),
     Column("before", JSON, nullable=False),
     Column("place", Integer, nullable=False),
     Column("drafts", JSON, nullable=False),
-    Column("response", Text, nullable=False),
-    Column("version", String, nullable=False),
+    Column("response", Words, nullable=False),
+    Column("version", Words, nullable=False),
     Column("rating", Integer),
-    Column("comment", Text, nullable=False),
-    Column("edited_text", Text),
+    Column("comment", Words, nullable=False),
+    Column("edited_text", Words),
     Column("chosen", Integer),
     Column("approved", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("judged_at", Moment, nullable=False),
     Column("exported_at", Moment),
-    Column("learned_by", String),
-    Index("feedback_by_time", "twin", "judged_at", "id"),
+    Column("learned_by", Words),
+    Index("feedback_by_time", "created_at", "id"),
     Index("feedback_by_version", "version"),
 )
 
 versions = Table(
     "versions",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("twin", String, nullable=False, index=True),
-    Column("runtime", String, nullable=False),
-    Column("adapter", String, nullable=False),
-    Column("base_model", String, nullable=False),
-    Column("base_hash", String, nullable=False),
-    Column("parent", String),
-    Column("method", String, nullable=False),
-    Column("data_hash", String, nullable=False),
-    Column("settings_hash", String, nullable=False),
+    Column("name", Words, primary_key=True),
+    Column("twin", Words, nullable=False, index=True),
+    Column("runtime", Words, nullable=False),
+    Column("adapter", Words, nullable=False),
+    Column("base_model", Words, nullable=False),
+    Column("base_hash", Words, nullable=False),
+    Column("parent", Words),
+    Column("method", Words, nullable=False),
+    Column("data_hash", Words, nullable=False),
+    Column("settings_hash", Words, nullable=False),
     Column("sizes", JSON, nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
-    Column("state", String, nullable=False),
+    Column("state", Words, nullable=False),
     Column("share", Integer, nullable=False),
     Column("state_since", Moment, nullable=False),
 )
@@ -113,10 +122,10 @@ versions = Table(
 version_posts = Table(
     "version_posts",
     metadata,
-    Column("version", String, ForeignKey("versions.name", ondelete="CASCADE"), primary_key=True),
-    Column("post_id", String, primary_key=True),
-    Column("path", String, nullable=False),
-    Column("title", String, nullable=False),
+    Column("version", Words, ForeignKey("versions.name", ondelete="CASCADE"), primary_key=True),
+    Column("post_id", Words, primary_key=True),
+    Column("path", Words, nullable=False),
+    Column("title", Words, nullable=False),
     Index("posts_seen", "post_id"),
 )
 
@@ -124,29 +133,29 @@ version_events = Table(
     "version_events",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("twin", String, nullable=False, index=True),
-    Column("version", String, nullable=False),
-    Column("event", String, nullable=False),  # recorded, challenges, share, promoted, rolled back, retired
-    Column("why", Text, nullable=False),
-    Column("before", String),  # the champion that it took over from
+    Column("twin", Words, nullable=False, index=True),
+    Column("version", Words, nullable=False),
+    Column("event", Words, nullable=False),  # recorded, challenges, share, promoted, rolled back, retired
+    Column("why", Words, nullable=False),
+    Column("before", Words),  # the champion that it took over from
     Column("at", Moment, nullable=False),
 )
 
 jobs = Table(
     "jobs",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("twin", String, nullable=False),
-    Column("kind", String, nullable=False),  # learn, train
-    Column("state", String, nullable=False, index=True),  # queued, running, done, failed, cancelled
+    Column("id", Words, primary_key=True),
+    Column("twin", Words, nullable=False),
+    Column("kind", Words, nullable=False),  # learn, train
+    Column("state", Words, nullable=False, index=True),  # queued, running, done, failed, cancelled
     Column("arguments", JSON, nullable=False),  # of the command line
-    Column("host", String),  # whose process it is: several machines may share a database
+    Column("host", Words),  # whose process it is: several machines may share a database
     Column("pid", Integer),
     Column("pid_started", Float),  # seconds since the epoch: a number may be given to another process
     Column("progress", JSON, nullable=False),  # what it told last
-    Column("log", String, nullable=False),  # a file
-    Column("error", Text, nullable=False),
-    Column("version", String),  # that came of it
+    Column("log", Words, nullable=False),  # a file
+    Column("error", Words, nullable=False),
+    Column("version", Words),  # that came of it
     Column("created_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("ended_at", Moment),

@@ -1,0 +1,106 @@
+"""How the two databases are reached. In: a URL, or None for SQLite. Out: an engine that reads and one that writes.
+
+SQLite stands in WAL mode: readers never wait, writers wait for each other. A commit is in the operating system's hands
+before it is acknowledged, so a killed process loses nothing; after a power cut the last commits before it may be missing,
+and the file is whole.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from blogtwin import atomic, workspace
+from blogtwin.errors import ConfigError
+
+_READERS = 16  # connections at a time
+_WRITERS = 16
+_WAL_KEPT = 64 * 1024 * 1024  # bytes of the write-ahead log's file that stay after a checkpoint
+_URLS = "feedback.database_url is postgresql://NAME:PASSWORD@HOST/DATABASE, or empty for SQLite"
+
+
+@dataclass(frozen=True)
+class Engines:
+    """name: as messages show it, without a password. reader refuses to write."""
+
+    name: str
+    reader: Engine
+    writer: Engine
+
+
+def engines(url: str | None, wait: float) -> Engines:
+    """The engines of `url`. wait: seconds for a lock.
+
+    Raises ConfigError for a URL that is none, OutputError for a folder that may not be written to.
+    """
+    if url is None:
+        return _sqlite(workspace.home() / "feedback.db", wait)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError("the database's URL cannot be read", _URLS) from None  # the cause would show the password
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return _sqlite(Path(parsed.database), wait)
+    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return _postgresql(parsed.set(drivername="postgresql+psycopg"), wait)
+    raise ConfigError(f"{parsed.drivername} is no database that blogtwin knows", _URLS)
+
+
+def _sqlite(path: Path, wait: float) -> Engines:
+    with atomic.writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its log beside it gets the same rights
+    url = URL.create("sqlite", database=str(path))
+    # One writer at a time: those of this process wait for its one connection, which is quicker than waiting for the file's lock.
+    writer = _engine(url, connect_args=_lite(wait), pool_size=1, max_overflow=0, pool_timeout=wait)
+    reader = _engine(url, connect_args=_lite(wait), pool_size=_READERS, max_overflow=0, pool_timeout=wait)
+    _on_connect(writer, "PRAGMA journal_mode=WAL", "PRAGMA secure_delete=ON")
+    _on_connect(reader, "PRAGMA query_only=ON")
+    _begin(writer, "BEGIN IMMEDIATE")
+    _begin(reader, "BEGIN")
+    return Engines(str(path), reader, writer)
+
+
+def _lite(wait: float) -> dict[str, Any]:
+    return {"timeout": wait, "isolation_level": None}  # None: the driver begins no transactions of its own
+
+
+def _on_connect(engine: Engine, *pragmas: str) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(raw: Any, record: Any) -> None:
+        shared = ("synchronous=NORMAL", "foreign_keys=ON", f"journal_size_limit={_WAL_KEPT}")
+        for pragma in (*pragmas, *(f"PRAGMA {one}" for one in shared)):
+            raw.execute(pragma).close()
+
+
+def _begin(engine: Engine, statement: str) -> None:
+    @event.listens_for(engine, "begin")
+    def begun(connection: Any) -> None:
+        connection.exec_driver_sql(statement)
+
+
+def _postgresql(url: URL, wait: float) -> Engines:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as missing:
+        raise ConfigError(
+            "PostgreSQL needs the `postgres` extra, which is not installed", "pip install 'blogtwin[postgres]'"
+        ) from missing
+    shared: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": wait, "pool_size": 4}
+    patience = {"connect_timeout": 5, "tcp_user_timeout": int(wait * 1000), "application_name": "blogtwin"}
+    locks = f"-c lock_timeout={int(wait * 1000)}"
+    writer = _engine(
+        url, connect_args=patience | {"options": locks}, max_overflow=_WRITERS - shared["pool_size"], **shared
+    )
+    reading = {"options": f"{locks} -c default_transaction_read_only=on"}
+    reader = _engine(url, connect_args=patience | reading, max_overflow=_READERS - shared["pool_size"], **shared)
+    return Engines(url.render_as_string(hide_password=True).replace("+psycopg", ""), reader, writer)
+
+
+def _engine(url: URL, **options: Any) -> Engine:
+    return create_engine(url, hide_parameters=True, **options)  # what people write stays out of tracebacks and logs

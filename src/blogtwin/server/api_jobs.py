@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import anyio
 from anyio import to_thread
@@ -118,7 +118,9 @@ def _jobs(request: Request) -> Jobs:
 
 
 Trainings = Annotated[Jobs, Depends(_jobs)]
-_ANSWERS = {status: RESPONSES[status] for status in (400, 401, 403, 404, 421, 422, 503)}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: RESPONSES[status] for status in (400, 401, 403, 404, 421, 422, 503)
+}
 
 
 @router.post(
@@ -175,7 +177,7 @@ async def _told(name: str, jobs: Jobs) -> AsyncIterator[bytes]:
         except BlogtwinError as fault:  # the database is away for a moment; the client asks again by itself
             yield event("trouble", {"error": fault.message, "hint": fault.hint})
             return
-        answer = await to_thread.run_sync(lambda told=job: JobAnswer.of(told, log=True))
+        answer = await to_thread.run_sync(JobAnswer.of, job, True)
         now = answer.model_dump_json(exclude={"seconds"})
         if now != before:
             before, silent = now, 0.0

@@ -21,6 +21,7 @@ import pytest
 
 if TYPE_CHECKING:
     from blogtwin.records import Artifact
+    from postgres_server import PostgresServer
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "blog"
 LLAMA3_SPLIT = (
@@ -35,6 +36,26 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("BLOGTWIN_HOME", str(tmp_path_factory.mktemp("home")))
     for variable in [name for name in os.environ if name.startswith("BLOGTWIN_") and name != "BLOGTWIN_HOME"]:
         monkeypatch.delenv(variable)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, started for these tests; a test that stops it starts it again."""
+    import postgres_server
+
+    if postgres_server.programs() is None:
+        pytest.skip("PostgreSQL is not installed here (no pg_ctl on the PATH or under /usr/lib/postgresql)")
+    with postgres_server.running() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'feedback.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def engines(url: str | None, wait: float) -> Engines:
         return _sqlite(workspace.home() / "feedback.db", wait)
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ConfigError("the database's URL cannot be read", _URLS) from None  # the cause would show the password
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         return _sqlite(Path(parsed.database), wait)

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, TypeVar
 
 from blogtwin.errors import InputError
+from blogtwin.records import Record
 from blogtwin.service_records import Feedback, Generation, Judgement
+
+R = TypeVar("R", bound=Record)
+
+
+def plain(record: R) -> R:
+    """`record` without NUL characters, which PostgreSQL takes in no text."""
+    if "\\u0000" not in record.model_dump_json():
+        return record
+    return type(record).model_validate(_without_nul(record.model_dump()))
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {key: _without_nul(one) for key, one in value.items()}
+    return [_without_nul(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def check(judgement: Judgement) -> None:

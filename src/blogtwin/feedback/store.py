@@ -61,6 +61,7 @@ class Store:
 
     def remember(self, generation: Generation) -> None:
         """Keep what was drafted until it is judged or its time is over; doing it again changes nothing."""
+        generation = judging.plain(generation)
         row = {
             "id": generation.id,
             "twin": generation.twin,
@@ -78,6 +79,7 @@ class Store:
         The first judgement moves the text into the feedback; any change makes it unexported and unlearned again.
         Raises UnknownRequest; InputError for a judgement that says nothing, or that chose a draft that there is not.
         """
+        judgement = judging.plain(judgement)
         judging.check(judgement)
 
         def work(connection: Connection) -> Feedback:
@@ -159,7 +161,7 @@ class Store:
     def add(self, rows: Iterable[Feedback]) -> int:
         """Store rows that were exported elsewhere; one whose id is there stays as it is. Returns how many were new."""
         new, source = 0, iter(rows)
-        while page := [values(row) for row in islice(source, PAGE)]:
+        while page := [values(judging.plain(row)) for row in islice(source, PAGE)]:
             new += self._database.write(lambda connection, page=page: _added(connection, page))  # type: ignore[misc]
         return new
 
@@ -284,7 +286,7 @@ def _one(connection: Connection, id: str) -> Feedback | None:
 
 
 def _added(connection: Connection, rows: list[dict[str, Any]]) -> int:
-    return connection.execute(_ignoring(connection, feedback), rows).rowcount
+    return len(connection.execute(_ignoring(connection, feedback).returning(feedback.c.id), rows).all())
 
 
 def _ignoring(connection: Connection, table: Table) -> Any:

@@ -95,17 +95,18 @@ class LlamaCpp:
         body = {"messages": self._messages(name, messages), "max_tokens": 1, "cache_prompt": False}
         return int(self._ask(name, _CHAT, body)["usage"]["prompt_tokens"])
 
-    def chat(self, name: str, messages: Sequence[Message], options: Sampling) -> Answer:
-        return Answer(lambda connection: self._pieces(name, messages, options, connection))
+    def chat(self, name: str, messages: Sequence[Message], options: Sampling, voice: float = 1.0) -> Answer:
+        """voice: the scale of the adapter, 0 to 1; only of one that stands beside its base, and is not merged into it."""
+        return Answer(lambda connection: self._pieces(name, messages, options, connection, voice))
 
     def release(self, idle: float = 0.0) -> None:
         """Give back the memory of models that nobody has asked for `idle` seconds; the next question loads them again."""
         MODELS.release(idle)
 
     def _pieces(
-        self, name: str, messages: Sequence[Message], options: Sampling, connection: Connection
+        self, name: str, messages: Sequence[Message], options: Sampling, connection: Connection, voice: float
     ) -> Generator[str]:
-        body = {
+        body: dict[str, Any] = {
             "messages": self._messages(name, messages),
             "stream": True,
             "temperature": options.temperature,
@@ -118,6 +119,8 @@ class LlamaCpp:
             "stop": list(TEMPLATES[served.find(name).template].stop),
             "cache_prompt": False,  # a prompt read in other pieces rounds differently: the same seed, the same answer
         }
+        if voice != 1.0:
+            body["lora"] = [{"id": 0, "scale": voice}]
         with self._asking(name) as server, server.stream(_CHAT, body, connection) as response:
             yield from pieces(response)
 

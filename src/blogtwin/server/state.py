@@ -6,9 +6,10 @@ database     Database            what readers said, versions and jobs
 store        Store               feedback and the generations that can still be judged
 versions     Versions            which version of a twin has which share
 twins        Twins               the twins of this installation, and where each one is kept
-generation   Generation          asks twins and bases, streams what they say, remembers it
+topics       Topics              what each author writes about
+generation   Asking              asks twins and bases, streams what they say, remembers it
 limits       Limits              how many texts a client may still ask for
-jobs         Jobs                trainings; None where the module is not there
+jobs         Jobs                trainings, queued and running
 
 A route asks for it with `here: Here`. Requests in tests must say `Host: localhost` (base_url="http://localhost").
 """
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from blogtwin.feedback.database import Database
     from blogtwin.feedback.store import Store
     from blogtwin.feedback.versions import Versions
-    from blogtwin.server.generation import Generation
+    from blogtwin.server.generation import Asking
     from blogtwin.server.limits import Limits
+    from blogtwin.server.topics import Topics
     from blogtwin.server.twins import Twins
     from blogtwin.workspace import Workspace
 
@@ -39,7 +41,8 @@ class Shared(Protocol):
     store: Store
     versions: Versions
     twins: Twins
-    generation: Generation
+    topics: Topics
+    generation: Asking
     limits: Limits
     jobs: Any
 
@@ -49,4 +52,4 @@ def shared(request: Request) -> Shared:
     return cast(Shared, request.app.state)
 
 
-Here = Annotated[Any, Depends(shared)]
+Here = Annotated[Shared, Depends(shared)]

@@ -24,6 +24,15 @@ def lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
         yield number, _object(path, number, raw)
 
 
+def each(path: Path) -> Iterator[tuple[int, dict[str, object] | BrokenRecord]]:
+    """As `lines`, but a line that is no JSON object is given as the error that it is, and the next one follows."""
+    for number, _, raw in _raw_lines(path):
+        try:
+            yield number, _object(path, number, raw)
+        except BrokenRecord as fault:
+            yield number, fault
+
+
 def read(path: Path, record: type[R]) -> Iterator[R]:
     """The records of `path`, in order. Raises as `lines` does, and BrokenRecord for fields that do not fit."""
     for number, _, raw in _raw_lines(path):

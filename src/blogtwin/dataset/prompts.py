@@ -17,7 +17,9 @@ from blogtwin.config import DataSettings
 from blogtwin.errors import ConfigError
 from blogtwin.records import content_id
 
-Task = Literal["topic", "outline", "opening", "outline_opening", "continuation", "ending", "section", "quoting"]
+Task = Literal[
+    "topic", "outline", "opening", "outline_opening", "continuation", "ending", "section", "quoting", "rewrite"
+]
 
 # What each task may mention, and what it must, because without it the answer could not be guessed from the question.
 _MAY: dict[str, set[str]] = {
@@ -29,9 +31,11 @@ _MAY: dict[str, set[str]] = {
     "ending": {"title"},
     "section": {"title", "heading", "words"},
     "quoting": set(),
+    "rewrite": set(),
 }
 _MUST: dict[str, str] = {"topic": "title", "opening": "title", "section": "heading"}
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_LATER = frozenset({"rewrite"})  # files that were written before it was there go without
 _HINT = "compare it with a fresh one: blogtwin init"
 
 
@@ -72,7 +76,10 @@ def file(settings: DataSettings) -> Path:
 
 
 def load(path: Path) -> Wordings:
-    """The wordings of a file. Raises ConfigError with its line for what is missing, unknown or no wording."""
+    """The wordings of a file; of kinds that are newer than it, blogtwin's own.
+
+    Raises ConfigError with its line for what is missing, unknown or no wording.
+    """
     import yaml
 
     try:
@@ -98,8 +105,11 @@ def load(path: Path) -> Wordings:
                 f"{where}: {key.value} needs at least one wording, each on a line that begins with `- `", _HINT
             )
         found[key.value] = tuple(_wording(key.value, item, path) for item in node.value)
+    own = defaults.HERE / "instructions.yaml"
     for task in _MAY:
-        if task not in found:
+        if task in _LATER and task not in found and path != own:
+            found[task] = load(own).by_task[task]
+        elif task not in found:
             raise ConfigError(f"{path}: it has no wording for {task!r}", _HINT)
     return Wordings(found)
 

@@ -1,0 +1,325 @@
+"""One turn of the loop: what readers said since the last turn, and new posts, become a version that challenges the champion.
+
+In: the feedback in the database, the blog folder, the champion. Out: a challenger with its first share of the requests, and the
+feedback marked as learned by it, in one transaction. Every step is kept in a file as it ends (turn.py): a run that was killed
+goes on with what it had taken, and what a step made is found or made again, never doubled. What falls below the floor serves
+nobody, and its feedback waits for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from blogtwin import jsonl
+from blogtwin.config import Method, Settings, model_name
+from blogtwin.errors import InputError, NothingUsable
+from blogtwin.feedback.store import Store
+from blogtwin.feedback.versions import Versions
+from blogtwin.manifest import Plan
+from blogtwin.progress import Progress
+from blogtwin.records import content_id
+from blogtwin.service_records import Feedback, Version
+from blogtwin.stages import deploy, evaluate, finetune, ingest, lineage, preferences, prepare, promotion
+from blogtwin.stages.turn import Lesson, Place, Refusal, Turn, alone
+from blogtwin.stages.versions import family
+from blogtwin.workspace import Workspace
+
+Outcome = Literal["not enough", "challenger", "refused"]
+_LEAST = 3  # pairs, ratings or texts; below that there is nothing to compare
+_WANTED: dict[str, tuple[Lesson, ...]] = {
+    "auto": ("dpo", "kto", "approved"),
+    "sft": ("approved",),
+    "dpo": ("dpo",),
+    "kto": ("kto",),
+}
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How a turn ended, in a word and in a sentence. version: what came of it. figures: of its evaluation."""
+
+    outcome: Outcome
+    sentence: str
+    version: str | None = None
+    figures: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class News:
+    """What no version has learned from: judgements, read at a time, and posts. tried: those of a version that was refused."""
+
+    rows: Sequence[Feedback]
+    read_at: datetime
+    posts: int
+    tried: frozenset[str]
+
+    @property
+    def count(self) -> int:
+        """Judgements and posts, without those that were tried before."""
+        return sum(row.id not in self.tried for row in self.rows) + self.posts
+
+
+def run(settings: Settings, workspace: Workspace, progress: Progress, wait: bool = False) -> Learned:
+    """Do one turn for the twin of the settings, or finish the one that was cut off.
+
+    wait: for another `learn` of this twin, instead of raising Busy. Raises InputError for a twin that was never deployed, and
+    what the stages raise; the next run goes on there.
+    """
+    twin = family(settings.deployment.model_name)
+    with alone(twin, wait), lineage.register(settings) as register:
+        for told in promotion.mend(settings, register, twin):
+            progress.note(told)
+        at_work = _AtWork(settings, workspace, progress, register, twin)
+        turn = at_work.place.open_turn()
+        if turn is None:
+            news = at_work.news()
+            if news.count < settings.learning.minimum:
+                return Learned("not enough", not_enough(settings, twin, news))
+            turn = at_work.begin(news)
+        else:
+            progress.note(f"going on with a turn that was cut off; it was {turn.done}")
+        return at_work.finish(turn)
+
+
+def dry_run(settings: Settings, workspace: Workspace) -> list[str]:
+    """What a turn would do now, without doing it; posts that have changed count once they are read."""
+    twin = family(settings.deployment.model_name)
+    with lineage.register(settings) as register:
+        at_work = _AtWork(settings, workspace, None, register, twin)
+        turn = at_work.place.open_turn()
+        if turn:
+            return [f"would go on with a turn that was cut off; it was {turn.done}", _taken(turn)]
+        news = at_work.news()
+        changed = at_work.posts_changed()
+    lines = [f"would read the blog folder again first: {changed}"] if changed else []
+    if news.count < settings.learning.minimum:
+        return [*lines, not_enough(settings, twin, news)]
+    return [
+        *lines,
+        f"would learn from {_counted(len(news.rows), news.posts)}, and deploy what comes of it as a challenger",
+    ]
+
+
+def not_enough(settings: Settings, twin: str, news: News) -> str:
+    """The sentence for it."""
+    tried = len(news.rows) + news.posts - news.count
+    before = f" ({tried} more were tried, and the version was refused)" if tried else ""
+    there = _counted(len(news.rows) - tried, news.posts)
+    return f"{twin} has {there} new to learn from{before}; {settings.learning.minimum} are wanted (learning.minimum)"
+
+
+def _counted(judgements: int, posts: int) -> str:
+    words = [f"{many} {what}{'s' * (many != 1)}" for many, what in ((judgements, "judgement"), (posts, "post")) if many]
+    return " and ".join(words) or "nothing"
+
+
+def _taken(turn: Turn) -> str:
+    return f"it learns from {_counted(len(turn.new), turn.posts)}, from {turn.parent} on"
+
+
+class _AtWork:
+    """The steps of a turn, each of which may be done again."""
+
+    def __init__(
+        self, settings: Settings, workspace: Workspace, progress: Progress | None, register: Versions, twin: str
+    ) -> None:
+        self.settings = settings
+        self.workspace = workspace
+        self.register = register
+        self.twin = twin
+        self.place = Place(twin, workspace.model.parent)
+        self.store = Store(register.database, timedelta(minutes=settings.feedback.context_minutes))
+        self._progress = progress
+
+    @property
+    def progress(self) -> Progress:
+        assert self._progress is not None  # a dry run does no work
+        return self._progress
+
+    # --- what there is to learn from
+
+    def news(self) -> News:
+        """What is new. Reads the blog folder again where it has changed, unless this is a dry run."""
+        champion = self._champion()
+        if self._progress and (changed := self.posts_changed()):
+            self.progress.note(f"reading the blog folder again: {changed}")
+            ingest.run(self.settings, self.workspace, self.progress)
+            prepare.run(self.settings, self.workspace, self.progress)
+        refused = self.place.refused()
+        read_at = datetime.now(UTC)
+        new = self.store.rows(twin=self.twin, unlearned=True)
+        rows = [row for row in new if row.judged_at <= read_at]
+        return News(rows, read_at, self._new_posts(champion), frozenset(refused.new if refused else ()))
+
+    def posts_changed(self) -> str | None:
+        """Why posts and examples have to be made again; None: they are as they were, or were made with other settings.
+
+        With other settings they are not this turn's affair: a twin that was made by `pipeline --blog-dir` is not to be trained on
+        whatever lies in ./blogs.
+        """
+        plans = (ingest.plan(self.settings, self.workspace), prepare.plan(self.settings, self.workspace))
+        if not all(map(_same_way, plans)) or not self.settings.data.input_dir.exists():
+            return None
+        return next(filter(None, (plan.stale() for plan in plans)), None)
+
+    def _new_posts(self, champion: Version) -> int:
+        """Posts among the examples that the champion has not seen; 0 where it is not known what it saw."""
+        seen = {post.post_id for post in self.register.saw(champion.name)}
+        if not seen or not self.workspace.training_data.is_file():
+            return 0
+        return len({str(line["post_id"]) for _, line in jsonl.lines(self.workspace.training_data)} - seen)
+
+    def _champion(self) -> Version:
+        champion = self.register.champion(self.twin)
+        if champion is None:
+            raise InputError(
+                f"no twin named {self.twin} has been deployed",
+                f"make one first: blogtwin pipeline --blog-dir ./blogs --model-name {self.twin}",
+            )
+        return champion
+
+    # --- the steps
+
+    def begin(self, news: News) -> Turn:
+        """Take what is new, for good, with all that was said before."""
+        champion = self._champion()
+        told = [champion.name, *(f"{row.id} {row.judged_at.isoformat()}" for row in news.rows)]
+        if news.posts:
+            told.append(self.workspace.training_data.read_text("utf-8"))
+        turn = Turn(
+            id=content_id(*told)[:12],
+            twin=self.twin,
+            parent=champion.name,
+            from_adapter=champion.adapter,
+            new=tuple(row.id for row in news.rows),
+            read_at=news.read_at,
+            posts=news.posts,
+        )
+        rows = (row for row in self.store.rows(twin=self.twin) if row.judged_at <= news.read_at)
+        self.place.begin(turn, rows)
+        self.progress.note(_taken(turn))
+        return turn
+
+    def finish(self, turn: Turn) -> Learned:
+        """Go through the steps that are not behind it yet."""
+        if not turn.has("trained"):
+            turn = self._gathered(turn)
+            if not turn.lessons:
+                self.place.end(Refusal.of(turn, "", "nothing of it can be learned from"))
+                return Learned("not enough", f"of {_counted(len(turn.new), 0)} nothing can be learned from")
+            turn = self._trained(turn)
+        if not turn.has("deployed"):
+            turn = self._deployed(turn)
+        return self._judged(turn)
+
+    def _gathered(self, turn: Turn) -> Turn:
+        """Pairs, ratings and examples of the feedback, and what to do with them. Done again, it gives the same bytes."""
+        self.progress.note("learning 1/4: gather what readers preferred")
+        counts: dict[str, float] = {}
+        try:
+            counts = preferences.run(self.settings, self.workspace, self.progress, self.place.rows()).counts
+        except NothingUsable as none:
+            self.progress.note(none.message)
+        return self._kept(turn.model_copy(update={"lessons": self._lessons(turn, counts), "done": "gathered"}))
+
+    def _lessons(self, turn: Turn, counts: dict[str, float]) -> tuple[Lesson, ...]:
+        """New posts first; then what readers said: pairs where there are enough, else ratings, else what they approved."""
+        pairs, ratings, approved = (counts.get(kind, 0) for kind in ("pairs", "ratings", "approved"))
+        enough: dict[Lesson, bool] = {
+            "dpo": pairs >= _LEAST,
+            "kto": ratings + (pairs if self.settings.learning.method == "kto" else 0) >= _LEAST,
+            "approved": approved >= _LEAST,
+        }
+        wanted = _WANTED[self.settings.learning.method]
+        said = next((lesson for lesson in wanted if enough[lesson] and turn.new), None)
+        return (*(("posts",) if turn.posts else ()), *((said,) if said else ()))
+
+    def _trained(self, turn: Turn) -> Turn:
+        """An adapter for each lesson, the next one going on from it; a training that was cut off goes on from its checkpoint."""
+        before = Path(turn.from_adapter)
+        data = self.workspace.training_data
+        said = preferences.file_beside(data)
+        files = {"posts": data, "approved": preferences.approved_beside(said), "dpo": said, "kto": said}
+        for number, lesson in enumerate(turn.lessons):
+            method: Method = "sft" if lesson == "posts" or lesson == "approved" else lesson
+            self.progress.note(f"learning 2/4: train with {method}, from {files[lesson].name}")
+            training = replace(self.settings.training, method=method, from_adapter=before)
+            settings = replace(self.settings, training=training)
+            workspace = replace(self.workspace, model=self.place.adapter(turn, number), training_data=files[lesson])
+            if finetune.plan(settings, workspace).stale() is not None:
+                finetune.run(settings, workspace, self.progress)
+            before = workspace.model
+        return self._kept(turn.model_copy(update={"done": "trained"}))
+
+    def _deployed(self, turn: Turn) -> Turn:
+        """Proved and kept under its dated name; the twin's own name does not move."""
+        self.progress.note("learning 3/4: deploy as a challenger, and prove it")
+        adapter = self.place.adapter(turn, len(turn.lessons) - 1)
+        named = replace(self.settings.deployment, model_name=model_name(self.twin))
+        settings = replace(self.settings, deployment=named)
+        deploy.run(settings, replace(self.workspace, model=adapter), self.progress, challenger=True)
+        version = lineage.deployed_from(adapter, self.twin)
+        assert version is not None  # the deploy has ended well
+        return self._kept(turn.model_copy(update={"done": "deployed", "version": version.name}))
+
+    def _judged(self, turn: Turn) -> Learned:
+        """Measured beside the champion; above the floor it gets its first share."""
+        assert turn.version is not None
+        version = self.register.find(turn.version)
+        if version and version.state != "candidate":  # the run was killed after its last transaction
+            self.place.end()
+            return _challenges(version)
+        self.progress.note("learning 4/4: evaluate it beside the champion")
+        figures, champion = self._measured(turn.version), self._measured(turn.parent)
+        reasons = list(below(figures, champion))
+        if reasons:
+            why = "; ".join(reasons)
+            self.register.retire(turn.version, f"below the floor: {why}")
+            self.place.end(Refusal.of(turn, turn.version, why))
+            return Learned("refused", f"{turn.version} is not let serve: {why}", turn.version, figures)
+        share = self.settings.learning.shares[0]
+        learned = turn.new if turn.lessons[-1] != "posts" else ()
+        why = f"learned from {_counted(len(learned), turn.posts)}"
+        self.register.traffic(
+            self.twin,
+            {turn.version: share},
+            why,
+            also=lambda connection: self.store.learned(connection, learned, str(turn.version), turn.read_at),
+        )
+        self.place.end()
+        found = self.register.find(turn.version)
+        assert found is not None
+        return replace(_challenges(found), figures=figures)
+
+    def _measured(self, version: str) -> dict[str, float]:
+        """The figures of an evaluation, which is not done again while nothing of it has changed."""
+        settings = replace(self.settings, deployment=replace(self.settings.deployment, model_name=version))
+        workspace = replace(self.workspace, report=self.place.report(version))
+        plan = evaluate.plan(settings, workspace)
+        last = plan.read() if plan.stale() is None else None
+        return dict(last.counts) if last else dict(evaluate.run(settings, workspace, self.progress).counts)
+
+    def _kept(self, turn: Turn) -> Turn:
+        self.place.keep(turn)
+        return turn
+
+
+def _same_way(plan: Plan) -> bool:
+    """Whether the last run of a stage had these settings and read from the same place."""
+    last = plan.read()
+    return last is not None and last.settings == plan.settings_hash and set(plan.listings) <= set(last.inputs)
+
+
+def _challenges(version: Version) -> Learned:
+    sentence = f"{version.name} serves as a challenger, with {version.share}% of the requests"
+    return Learned("challenger", sentence, version.name, dict(version.metrics))
+
+
+def below(figures: dict[str, float], champion: dict[str, float]) -> Iterator[str]:
+    """Why a version may not serve; nothing: it may."""
+    yield from ()

@@ -86,7 +86,21 @@ def test_only_the_command_line_prints_or_exits() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "init", "pipeline", "ingest", "prepare-dataset", "finetune", "deploy", "evaluate", "quiz", "write", "doctor"],
+    [
+        "",
+        "init",
+        "pipeline",
+        "ingest",
+        "prepare-dataset",
+        "finetune",
+        "deploy",
+        "evaluate",
+        "quiz",
+        "write",
+        "models list",
+        "models rollback",
+        "doctor",
+    ],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:
     script = (

@@ -20,6 +20,8 @@ from blogtwin.cli import (
     finetune,
     ingest,
     init,
+    learn,
+    models,
     pipeline,
     prepare,
     progress_file,
@@ -38,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (init, pipeline, ingest, prepare, finetune, deploy, evaluate, quiz, write, doctor):
+for command in (init, pipeline, ingest, prepare, finetune, deploy, evaluate, quiz, write, learn, models, doctor):
     command.add_to(app)
 
 

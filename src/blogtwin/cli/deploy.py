@@ -29,6 +29,10 @@ def deploy(
     runtime: options.Runtime = None,
     ollama_base_url: options.OllamaUrl = None,
     keep: options.Keep = None,
+    challenger: Annotated[
+        bool,
+        typer.Option("--challenger", help="Prove and keep it under its dated name alone; the name stays where it is."),
+    ] = False,
     verify_only: Annotated[
         str | None,
         typer.Option("--verify-only", metavar="NAME", help="Deploy nothing: prove again what NAME, in service, is."),
@@ -38,6 +42,7 @@ def deploy(
 ) -> None:
     """Merge, write GGUF and Modelfile, import, and prove that what answers is what was trained: prompt, tokens, end and words."""
     from blogtwin.config import load_settings
+    from blogtwin.errors import UsageError
     from blogtwin.stages import bundle as bundling
     from blogtwin.stages import deploy as stage
     from blogtwin.stages import verify
@@ -57,13 +62,18 @@ def deploy(
         },
     )
     workspace = replace(Workspace.here(settings), model=model_path or Path("models/blogging_twin"))
+    if challenger and (bundle or verify_only):
+        raise UsageError(
+            f"--challenger with {'--bundle' if bundle else '--verify-only'}: a challenger has a dated name alone",
+            "deploy it first; then: blogtwin deploy --verify-only DATED-NAME --bundle FOLDER",
+        )
     if bundle:
         bundling.check_place(bundle)
     with console.progress("Proving" if verify_only else "Deploying") as progress:
         if verify_only:
             result = verify.run(verify_only, settings, workspace, progress)
         else:
-            result = stage.run(settings, workspace, progress)
+            result = stage.run(settings, workspace, progress, challenger)
         if bundle:
             bundled = bundling.run(settings, workspace, bundle, progress, verify_only)
             notes = (*result.notes, *bundled.notes)

@@ -7,7 +7,7 @@ once. A version belongs to one twin, and no decision about a twin touches anothe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ class Versions:
     """The versions of all twins in one database. Every method raises StoreError when the database cannot be used."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     def record(self, version: Version, posts: Iterable[SeenPost] = ()) -> Version:
         """Keep a proved version as a candidate, with the posts it saw; returns its row.
@@ -60,7 +60,7 @@ class Versions:
         candidate again.
         """
         row = version.model_dump()
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             there = self._row(connection, version.name)
             if there is None:
                 connection.execute(insert(_VERSIONS).values(row | {"state": "candidate", "share": 0}))
@@ -82,14 +82,19 @@ class Versions:
     def list(self, twin: str | None = None) -> Sequence[Version]:
         """All versions, or those of one twin: the newest first."""
         query = select(_VERSIONS).order_by(_VERSIONS.c.created_at.desc(), _VERSIONS.c.name)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(query if twin is None else query.where(_VERSIONS.c.twin == twin))
             return [Version.model_validate(dict(row._mapping)) for row in rows]
 
     def find(self, name: str) -> Version | None:
         """The version of that dated name."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return self._row(connection, name)
+
+    def known(self, name: str) -> Version:
+        """The version of that dated name. Raises InputError when there is none."""
+        with self.database.reading() as connection:
+            return self._of(connection, name)
 
     def champion(self, twin: str) -> Version | None:
         """The version that `twin:latest` stands for; None: none was recorded yet."""
@@ -98,12 +103,12 @@ class Versions:
     def serving(self, twin: str) -> Sequence[Version]:
         """Champion and challengers: what feedback/routing.py chooses from. One query."""
         query = select(_VERSIONS).where(_VERSIONS.c.twin == twin, _VERSIONS.c.state.in_(SERVING))
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return [Version.model_validate(dict(row._mapping)) for row in connection.execute(query)]
 
     def wanted(self, twin: str, name: str) -> Version:
         """The version `name`, for a client that asks for it. Raises InputError: unknown, another twin's, or retired."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             found = self._of(connection, name)
             if found.twin != twin:
                 raise InputError(f"{name} is a version of {found.twin}, not of {twin}", f"blogtwin models list {twin}")
@@ -119,7 +124,7 @@ class Versions:
         Other challengers keep their shares. Nothing happens to one that is champion already. Raises InputError for an unknown
         or retired version.
         """
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             version = self._of(connection, name, locked=True)
             if version.state == "retired":
                 raise InputError(
@@ -133,27 +138,39 @@ class Versions:
 
     def rollback(self, twin: str, why: str) -> Version:
         """Make the champion before this one champion again; returns it. Raises InputError when there was none."""
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             back = self._of(connection, self._earlier(connection, twin), locked=True)
             self._crown(connection, back, "rolled back", why)
             return self._of(connection, back.name)
 
     def earlier(self, twin: str) -> str | None:
         """The champion that a rollback would go back to; None: there is none."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             try:
                 return self._earlier(connection, twin)
             except InputError:
                 return None
 
-    def traffic(self, twin: str, shares: Mapping[str, int], why: str = "by hand") -> Sequence[Version]:
-        """Set shares of `twin`'s requests, in per cent; returns who serves then.
+    def needed(self, twin: str) -> frozenset[str]:
+        """The versions whose models must stay: those that serve or may, and the one that a rollback would go back to."""
+        earlier = self.earlier(twin)
+        kept = {one.name for one in self.list(twin) if one.state != "retired"}
+        return frozenset(kept | {earlier} if earlier else kept)
+
+    def traffic(
+        self,
+        twin: str,
+        shares: Mapping[str, int],
+        why: str = "by hand",
+        also: Callable[[Connection], object] | None = None,
+    ) -> Sequence[Version]:
+        """Set shares of `twin`'s requests, in per cent; returns who serves then. also: done in the same transaction.
 
         Versions that are not named keep theirs, and the champion has what the challengers leave; where it is named too, all must
         add up to 100. A candidate with a share is a challenger, a challenger with 0 a candidate. Raises UsageError for shares
         that cannot be, InputError for versions that are unknown, retired or another twin's.
         """
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             champion = self._champion(connection, twin, locked=True)
             if champion is None:
                 raise InputError(f"{twin} has no champion", f"deploy one: blogtwin deploy --model-name {twin}")
@@ -163,6 +180,8 @@ class Versions:
                 if version.state != "champion":
                     self._give(connection, version, after[version.name], why)
             self._share(connection, champion.name, after[champion.name])
+            if also:
+                also(connection)
         return self.serving(twin)
 
     def retire(self, name: str, why: str) -> Version:
@@ -170,7 +189,7 @@ class Versions:
 
         Raises InputError for an unknown version, UsageError for the champion, which something has to follow.
         """
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             version = self._of(connection, name, locked=True)
             if version.state == "champion":
                 raise UsageError(
@@ -194,7 +213,7 @@ class Versions:
         query = query.join(_VERSIONS, _VERSIONS.c.name == _POSTS.c.version).where(wanted)
         posts: dict[str, SeenPost] = {}
         exposed: dict[str, tuple[Version, ...]] = {}
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             for row in connection.execute(query.order_by(_POSTS.c.path, _VERSIONS.c.created_at)):
                 fields = dict(row._mapping)
                 seen = SeenPost.model_validate({key: fields.pop(key) for key in SeenPost.model_fields})
@@ -206,7 +225,7 @@ class Versions:
     def saw(self, name: str) -> Sequence[SeenPost]:
         """The posts that a version was trained on, by path."""
         query = select(_POSTS.c.post_id, _POSTS.c.path, _POSTS.c.title).where(_POSTS.c.version == name)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(query.order_by(_POSTS.c.path))
             return [SeenPost.model_validate(dict(row._mapping)) for row in rows]
 
@@ -214,7 +233,7 @@ class Versions:
         """What became of a twin's versions, the oldest first."""
         columns = [column for column in _EVENTS.c if column.name != "number"]
         query = select(*columns).order_by(_EVENTS.c.number)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(query if twin is None else query.where(_EVENTS.c.twin == twin))
             return [Event.model_validate(dict(row._mapping)) for row in rows]
 

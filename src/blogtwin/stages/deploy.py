@@ -1,8 +1,9 @@
 """Adapter → a twin in service: export, install as a candidate, prove, keep as a version, and only then take the name.
 
 Reads the adapter folder (and the base model it names); writes deploy/ in it, a dated version and the name in the runtime, the
-records of both, and a manifest for the name. Everything is built and proved beside what is in service: until the proofs have
-passed, the earlier version of that name answers as before.
+records of both, a manifest for the name, and the version's row in the register. Everything is built and proved beside what is
+in service: until the proofs have passed, the earlier version of that name answers as before. A challenger takes no name but its
+own dated one, and serves nobody until it has a share of the requests.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from pathlib import Path
 from blogtwin import __version__, atomic
 from blogtwin.adapter_folder import WEIGHTS, read_card
 from blogtwin.config import DeploymentSettings, Settings
-from blogtwin.errors import RuntimeUnavailable
+from blogtwin.errors import RuntimeUnavailable, StoreError
 from blogtwin.manifest import Plan, hash_file
 from blogtwin.progress import Progress
 from blogtwin.records import AdapterCard, Artifact, Deployment
 from blogtwin.runtimes.base import Runtime
 from blogtwin.runtimes.choose import all_runtimes, choose
 from blogtwin.runtimes.ollama import Ollama
-from blogtwin.stages import versions
+from blogtwin.stages import lineage, versions
 from blogtwin.stages.exporting import check, export, files, moved
 from blogtwin.stages.proof import template_of
 from blogtwin.stages.result import StageResult
@@ -49,8 +50,8 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
     return _plan(settings.deployment, workspace, runtime, _in_service(settings.deployment, workspace, runtime))
 
 
-def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageResult:
-    """Put the adapter of `workspace.model` into service as `settings.deployment.model_name`.
+def run(settings: Settings, workspace: Workspace, progress: Progress, challenger: bool = False) -> StageResult:
+    """Put the adapter of `workspace.model` into service as `settings.deployment.model_name`; a challenger beside it.
 
     Raises UsageError (a name that is somebody else's), InputError and ModelError (an adapter that cannot be exported),
     RuntimeUnavailable, OutputError, and ProofFailed when what would be in service is not what was trained; each leaves the
@@ -78,17 +79,32 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
             proofs = examine(runtime, candidate, artifact, adapter, card, settings, workspace, progress)
             proved = {"version": version.name, "parity": proofs.parity}
             with versions.kept(runtime, candidate, version.model_copy(update=proved)):
-                runtime.copy(version.name, name)
-    save_deployment(twin.model_copy(update=proved))
+                if not challenger:
+                    runtime.copy(version.name, name)
     counts = {"megabytes": _megabytes(lasting), "context_tokens": artifact.context_length, **proofs.figures()}
-    todo.finish(counts)
+    if not challenger:
+        save_deployment(twin.model_copy(update=proved))
+        todo.finish(counts)
+    recorded = _recorded(version.model_copy(update=proved), settings, workspace, challenger)
     outputs = tuple(adapter / "deploy" / file for file in files(settings.deployment))
     notes = (
-        *_notes(runtime, settings.deployment, version),
+        *([f"kept as {version.name}"] if challenger else _notes(runtime, settings.deployment, version)),
+        *filter(None, [recorded]),
         *proofs.parity.remarks,
-        *_tidied(runtime, before, settings),
+        *_tidied(runtime, before[:1] if challenger else before, settings),
     )
     return StageResult("deploy", counts, outputs, notes)
+
+
+def _recorded(version: Deployment, settings: Settings, workspace: Workspace, challenger: bool) -> str:
+    """Take the version into the register; returns what to tell of it. A name that has moved is not taken back for it."""
+    try:
+        with lineage.register(settings) as register:
+            return lineage.take_in(register, version, workspace, settings.deployment.model_name, challenger)
+    except StoreError as fault:
+        if challenger:
+            raise
+        return f"not recorded yet, as {fault.message}; mend it with: blogtwin models list"
 
 
 def _runtime(settings: Settings) -> Runtime:
@@ -161,8 +177,10 @@ def _tidied(runtime: Runtime, before: list[Deployment | None], settings: Setting
     elsewhere = [one for one in before if one is not None and one.runtime != runtime.name]
     yield from filter(None, (versions.leave(one, runtimes) for one in elsewhere))
     try:
-        gone = versions.retire(runtime, settings.deployment.model_name, settings.deployment.keep)
-    except RuntimeUnavailable as fault:
+        with lineage.register(settings) as register:
+            needed = register.needed(versions.family(settings.deployment.model_name))
+        gone = versions.retire(runtime, settings.deployment.model_name, settings.deployment.keep, needed)
+    except (RuntimeUnavailable, StoreError) as fault:
         yield f"older versions were not removed: {fault.message}"
     else:
         if gone:

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from blogtwin.chat_template import TEMPLATES
@@ -112,8 +112,11 @@ def kept(runtime: Runtime, staging: str, version: Deployment) -> Iterator[None]:
         raise
 
 
-def retire(runtime: Runtime, name: str, keep: int) -> list[str]:
-    """Remove the oldest dated versions of a family, but never one that a name of ours stands for; returns what was removed."""
+def retire(runtime: Runtime, name: str, keep: int, needed: Collection[str] = ()) -> list[str]:
+    """Remove the oldest dated versions of a family, but never one that a name of ours stands for; returns what was removed.
+
+    needed: versions that must stay as well: those that serve or may, and the one that a rollback would go back to.
+    """
     there, records = set(runtime.names()), deployments()
     in_service = {one.version for one in records if one.name != one.version}
     versions = []
@@ -125,7 +128,7 @@ def retire(runtime: Runtime, name: str, keep: int) -> list[str]:
             else:
                 forget_deployment(one.name)  # removed by hand
     newest = sorted(versions, key=lambda one: (str(one.deployed_at), one.name), reverse=True)
-    gone = [one.name for one in newest[keep:] if one.name not in in_service]
+    gone = [one.name for one in newest[keep:] if one.name not in in_service and one.name not in needed]
     for old in gone:
         runtime.remove(old)
         forget_deployment(old)

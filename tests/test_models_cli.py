@@ -1,0 +1,281 @@
+"""`blogtwin models` over real versions in the embedded llama.cpp: who serves, one-command rollback, kills in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blogtwin import jsonl
+from blogtwin.cli.app import main
+from blogtwin.config import Settings, load_settings
+from blogtwin.errors import StoreError
+from blogtwin.feedback import twins
+from blogtwin.feedback.database import Database
+from blogtwin.feedback.versions import Versions
+from blogtwin.manifest import Plan
+from blogtwin.progress import Silent
+from blogtwin.records import Example, Post
+from blogtwin.runtimes.llama_cpp import LlamaCpp
+from blogtwin.stages import deploy, lineage, promotion
+from blogtwin.workspace import Workspace, find_deployment, forget_deployment
+
+NOBODY = "http://127.0.0.1:1"  # no Ollama there
+
+
+@pytest.fixture(autouse=True)
+def project(tiny_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A folder of work with two posts, one of which the adapter was trained on, as its manifest says."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BLOGTWIN_DEPLOYMENT_OLLAMA_BASE_URL", NOBODY)
+    monkeypatch.setenv("BLOGTWIN_DEPLOYMENT_MODEL_NAME", "my-twin:latest")
+    workspace = replace(Workspace.here(Settings()), model=Path("models/my-twin"))
+    posts = [
+        Post(
+            id=number * 16,
+            path=f"2026/post-{number}.md",
+            title=f"The post {number}",
+            text="Text.",
+            format="markdown",
+            word_count=1,
+            created_at=None,
+            created_from=None,
+        )
+        for number in "12"
+    ]
+    seen = Example(id="e", post_id="1" * 16, kind="topic", instruction="Write.", input="", output="Text.")
+    held = seen.model_copy(update={"post_id": "2" * 16})
+    for path, rows in ((workspace.posts, posts), (workspace.training_data, [seen]), (workspace.validation, [held])):
+        path.parent.mkdir(exist_ok=True)
+        jsonl.write(path, rows)
+    shutil.copytree(tiny_adapter, workspace.model)
+    inputs = (workspace.training_data, workspace.validation)
+    Plan("finetune", {}, inputs, (), workspace.model / "manifest.json").finish({"validation_loss": 7.0, "seconds": 3})
+    return workspace
+
+
+def _settings(quantize: str = "q8_0", keep: int = 3) -> Settings:
+    told = {"quantize": quantize, "runtime": "llama-cpp", "keep": keep}
+    return load_settings(None, {"deployment": told, "machine": {"threads": 1}})
+
+
+def _deploy(project: Workspace, quantize: str, challenger: bool = False, keep: int = 3) -> str:
+    """The dated name of what was deployed."""
+    deploy.run(_settings(quantize, keep), project, Silent(), challenger)
+    made = lineage.deployed_from(project.model, "my-twin")
+    assert made is not None
+    return made.name
+
+
+@pytest.fixture
+def register() -> Iterator[Versions]:
+    with lineage.register(_settings()) as register:
+        yield register
+
+
+def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    capsys.readouterr()
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def _stands_for(name: str = "my-twin") -> str | None:
+    found = find_deployment(name)
+    return found.version if found else None
+
+
+def test_a_deploy_makes_a_champion_and_keeps_the_one_before(
+    project: Workspace, register: Versions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = _deploy(project, "q8_0")
+    champion = register.champion("my-twin")
+    assert champion is not None
+    assert (champion.name, champion.share, champion.method) == (first, 100, "sft")
+    assert champion.metrics["validation_loss"] == 7.0
+    assert champion.sizes["megabytes"] > 0
+    second = _deploy(project, "f16")
+    told = {one["name"]: (one["state"], one["share"]) for one in _json(capsys, "models", "list")}
+    assert told == {second: ("champion", 100), first: ("retired", 0)}
+    assert twins.folders(register.database) == {"my-twin": Path.cwd()}
+    again = _deploy(project, "q8_0")  # the same once more is the same version
+    assert again == first
+    assert {one.name: one.state for one in register.list()} == {first: "champion", second: "retired"}
+
+
+def test_one_command_rolls_back_in_the_register_and_in_the_runtime(
+    project: Workspace, register: Versions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = _deploy(project, "q8_0"), _deploy(project, "f16")
+    assert _stands_for() == second
+    assert main(["models", "rollback", "my-twin", "--why", "it rambles"]) == 0
+    champion = register.champion("my-twin")  # as a running server reads it at its next request
+    assert champion is not None
+    assert champion.name == _stands_for() == first
+    before = find_deployment(first)
+    assert before is not None
+    assert LlamaCpp().difference("my-twin:latest", before.artifact) is None, "its own name answers as the champion"
+    last = register.events("my-twin")[-1]
+    assert (last.event, last.version, last.before, last.why) == ("rolled back", first, second, "it rambles")
+    capsys.readouterr()
+    assert main(["models", "rollback"]) == 1
+    told = capsys.readouterr().err
+    assert "nothing to roll back to" in told
+    assert "hint:" in told
+
+
+def test_a_challenger_is_proved_and_kept_and_takes_no_name(project: Workspace, register: Versions) -> None:
+    first = _deploy(project, "q8_0")
+    there = sorted(LlamaCpp().names())
+    challenger = _deploy(project, "f16", challenger=True)
+    assert sorted(LlamaCpp().names()) == sorted([*there, challenger])
+    assert _stands_for() == first
+    found = register.known(challenger)
+    assert (found.state, found.share) == ("candidate", 0)
+    assert main(["models", "traffic", f"{challenger}=10"]) == 0
+    assert [(one.name, one.share) for one in register.list() if one.share] == [(challenger, 10), (first, 90)]
+    assert main(["models", "promote", challenger.partition(":")[2]]) == 0, "the tag is enough"
+    assert _stands_for() == challenger
+    assert register.earlier("my-twin") == first
+
+
+def test_versions_that_are_needed_outlive_deployment_keep(project: Workspace, register: Versions) -> None:
+    first = _deploy(project, "q8_0")
+    challenger = _deploy(project, "f16", challenger=True)
+    champion = _deploy(project, "f32", keep=1)
+    assert {first, challenger, champion} <= set(LlamaCpp().names())
+    assert main(["models", "retire", challenger, "--why", "worse"]) == 0
+    _deploy(project, "bf16", keep=1)
+    left = set(LlamaCpp().names())
+    assert champion in left, "a rollback would go back to it"
+    assert not {first, challenger} & left
+
+
+def test_a_version_that_is_gone_cannot_be_promoted(
+    project: Workspace, register: Versions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = _deploy(project, "q8_0"), _deploy(project, "f16")
+    LlamaCpp().remove(first)  # as `ollama rm` does
+    assert main(["models", "rollback"]) == 1
+    told = capsys.readouterr().err
+    assert f"{first} is no longer in llama-cpp" in told
+    assert "blogtwin deploy --model-path" in told
+    champion = register.champion("my-twin")
+    assert champion is not None
+    assert champion.name == _stands_for() == second, "nothing has changed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["promote", "my-twin:2020-01-01-abcdef"], 1, "no version named my-twin:2020-01-01-abcdef"),
+        (["retire", "CHAMPION"], 2, "is the champion of my-twin"),
+        (["traffic", "CHAMPION=90"], 2, "add up to 90%, not to 100"),
+        (["traffic", "CHAMPION=90", "CHALLENGER=20"], 2, "add up to 110%, not to 100"),
+        (["traffic", "CHALLENGER=101"], 2, "a share is from 0 to 100"),
+        (["traffic", "CHALLENGER=-1"], 2, "a share is from 0 to 100"),
+        (["traffic", "CHALLENGER=ten"], 2, "is no share of a version"),
+        (["traffic", "other:2020-01-01-abcdef=10"], 1, "other has no champion"),
+        (["show", "nobody:1"], 1, "no version named nobody:1"),
+        (["exposed", "--post", "nothing"], 1, "no version is known to have seen"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_changes_nothing(
+    arguments: list[str], code: int, says: str, register: Versions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from test_versions_registry import version
+
+    for name in ("my-twin:a", "my-twin:b"):
+        register.record(version(name))
+    register.promote("my-twin:a", "first")
+    before = [*register.list(), *register.events()]
+    names = {"CHAMPION": "my-twin:a", "CHALLENGER": "my-twin:b"}
+    for placeholder, name in names.items():
+        arguments = [argument.replace(placeholder, name) for argument in arguments]
+    assert main(["models", *arguments]) == code
+    told = capsys.readouterr().err
+    assert says in told
+    assert "hint:" in told
+    assert [*register.list(), *register.events()] == before
+
+
+def test_the_versions_that_saw_a_post_are_found_by_id_path_and_title(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = _deploy(project, "q8_0"), _deploy(project, "f16", challenger=True)
+    for asked in ("1" * 16, "post-1.md", "./blogs/2026/post-1.md", "The post 1"):
+        (found,) = _json(capsys, "models", "exposed", "--post", asked)
+        assert sorted(found["versions"]) == sorted([first, second])
+        assert found["path"] == "2026/post-1.md"
+    assert main(["models", "exposed", "--post", "post-2.md"]) == 1, "it was held out"
+
+
+def test_two_versions_beside_each_other(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = _deploy(project, "q8_0"), _deploy(project, "f16")
+    differing = {one["what"] for one in _json(capsys, "models", "diff", first, second)}
+    assert "megabytes" in differing
+    assert not {"base hash", "data hash", "posts seen"} & differing
+    assert _json(capsys, "models", "diff", first, first) == []
+
+
+def test_a_promotion_killed_before_the_name_moved_is_mended(
+    project: Workspace, register: Versions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = _deploy(project, "q8_0"), _deploy(project, "f16", challenger=True)
+    script = (
+        "import os, sys\n"
+        "from blogtwin.cli.app import main\n"
+        "from blogtwin.runtimes.llama_cpp import LlamaCpp\n"
+        "LlamaCpp.copy = lambda *given: os.kill(os.getpid(), 9)\n"
+        "main(['models', 'promote', sys.argv[1]])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, second], env=os.environ, timeout=120, check=False)
+    assert done.returncode == -9
+    champion = register.champion("my-twin")
+    assert champion is not None
+    assert champion.name == second, "the server follows the register"
+    assert _stands_for() == first, "and the name still answers"
+    assert main(["models", "list"]) == 0
+    assert _stands_for() == second
+    assert "moved to the champion" in capsys.readouterr().err
+
+
+def test_a_deploy_killed_before_it_was_recorded_is_recorded(
+    project: Workspace, register: Versions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _deploy(project, "q8_0")
+
+    def gone(self: type[Database], url: str | None) -> Database:
+        raise StoreError("the database is locked", "wait")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Database, "open", classmethod(gone))
+        second = _deploy(project, "f16")
+    assert _stands_for() == second, "what was proved serves, whatever the register does"
+    assert register.find(second) is None
+    assert [one["state"] for one in _json(capsys, "models", "list", "my-twin")] == ["champion", "retired"]
+    champion = register.champion("my-twin")
+    assert champion is not None
+    assert champion.name == second
+    assert register.earlier("my-twin") == first
+    assert list(promotion.mend(_settings(), register)) == [], "and then there is nothing left to mend"
+
+
+def test_a_deployment_whose_adapter_is_gone_is_passed_over(project: Workspace, register: Versions) -> None:
+    name = _deploy(project, "q8_0")
+    found = find_deployment(name)
+    assert found is not None
+    forget_deployment(name)
+    shutil.rmtree(project.model)
+    from blogtwin.workspace import save_deployment
+
+    save_deployment(found.model_copy(update={"name": "other:2026-11-21-abcdef", "version": "other:2026-11-21-abcdef"}))
+    assert list(promotion.mend(_settings(), register)) == []
+    assert [one.twin for one in register.list()] == ["my-twin"]

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from blogtwin.runtimes.answer import Refused
 from blogtwin.server.asking import asked
 from blogtwin.server.schemas import GenerateRequest
 from blogtwin.server.speakers import BASE, FINETUNED, Speaker, Speakers
+from blogtwin.server.stops import Cut
 from blogtwin.server.streaming import Voice, merged
 from blogtwin.server.topics import Topics
 from blogtwin.server.twins import Twins
@@ -29,12 +30,13 @@ from blogtwin.service_records import Draft, Generation, Kind
 
 @dataclass(frozen=True)
 class Part:
-    """One text that is asked for."""
+    """One text that is asked for. stops: texts that end it, and are no part of it."""
 
     speaker: Speaker
     messages: tuple[Message, ...]
     sampling: Sampling
     voice: float = 1.0
+    stops: tuple[str, ...] = ()
 
 
 @dataclass
@@ -96,12 +98,12 @@ class Asking:
             ],
         )
 
-    async def pieces(self, run: Run) -> AsyncIterator[tuple[int, str]]:
+    async def pieces(self, run: Run) -> AsyncGenerator[tuple[int, str]]:
         """(which text, a piece of it) as they are written; what was written is remembered, also when it is stopped.
 
         Raises RuntimeUnavailable; UsageError for a conversation that is longer than the model can see.
         """
-        run.texts = [""] * len(run.parts)
+        run.texts, cuts = [""] * len(run.parts), [Cut(part.stops) for part in run.parts]
         voices = [
             Voice(
                 part.speaker.chat(part.messages, part.sampling, part.voice if part.speaker.version != BASE else 1.0),
@@ -112,8 +114,15 @@ class Asking:
         try:
             async with aclosing(merged(voices)) as stream:
                 async for number, piece in stream:
-                    run.texts[number] += piece
-                    yield number, piece
+                    if shown := cuts[number].feed(piece):
+                        run.texts[number] += shown
+                        yield number, shown
+                    if cuts[number].done:
+                        voices[number].answer.close()
+            for number, cut in enumerate(cuts):
+                if held := cut.rest():
+                    run.texts[number] += held
+                    yield number, held
         except RuntimeUnavailable as fault:
             raise _plainer(fault, run.parts[0].speaker) from fault
         finally:

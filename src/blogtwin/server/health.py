@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -15,10 +16,11 @@ from blogtwin.workspace import home
 
 _LITTLE = 1 << 30  # bytes: a training writes checkpoints, and SQLite needs room to write at all
 
+_ANSWERS: dict[int | str, dict[str, Any]] = {401: RESPONSES[401], 421: RESPONSES[421], 503: {"model": Health}}
 router = APIRouter(tags=["service"])
 
 
-@router.get("/health", responses={status: RESPONSES[status] for status in (401, 421)} | {503: {"model": Health}})
+@router.get("/health", responses=_ANSWERS)
 def health(here: Here, response: Response) -> Health:
     """ok; degraded, when texts are written but something will soon be missing; failing (503) when they are not, or not kept."""
     database, runtime, disk = _database(here), _runtime(here), _disk()

@@ -5,7 +5,6 @@ Under /v1, where clients of OpenAI's API read it, the same in the form of that A
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -30,7 +29,6 @@ from blogtwin.errors import (
 from blogtwin.server.limits import TooMany
 from blogtwin.server.schemas import Trouble
 
-_LOG = logging.getLogger("blogtwin.server")
 # The first that fits.
 _STATUS: Sequence[tuple[type[BlogtwinError], int]] = (
     (TooMany, 429),
@@ -106,6 +104,6 @@ async def _http(request: Request, fault: Exception) -> JSONResponse:
 
 
 async def _bug(request: Request, fault: Exception) -> JSONResponse:
-    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=fault)
+    """The traceback is in the log: what is answered here is raised again for it."""
     hint = "this is a fault of blogtwin itself; the server's log has the details"
     return refusal(request.url.path, 500, "the server failed", hint)

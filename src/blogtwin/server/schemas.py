@@ -62,7 +62,9 @@ class GenerateRequest(_Body):
     twin: TwinName | None = None
     kind: Kind = "write"
     subject: Annotated[str | None, Field(max_length=200, description="empty: found from the author's own tags")] = None
-    before: Annotated[tuple[Message, ...], Field(max_length=200, description="the turns above; the oldest go first")] = ()
+    before: Annotated[
+        tuple[Message, ...], Field(max_length=200, description="the turns above; the oldest go first")
+    ] = ()
     source: Annotated[Text | None, Field(description="an outline, notes or a text to write from")] = None
     style: Style = Style()
     session: Annotated[

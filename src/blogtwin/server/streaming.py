@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
@@ -31,7 +31,7 @@ class _End(NamedTuple):
     fault: BaseException | None
 
 
-async def merged(voices: Sequence[Voice]) -> AsyncIterator[tuple[int, str]]:
+async def merged(voices: Sequence[Voice]) -> AsyncGenerator[tuple[int, str]]:
     """(which answer, a piece of it), until all have ended. Raises what an answer raises, when the pieces before it were given.
 
     Closing it, or cancelling whoever waits for it, stops all answers at once.

@@ -1,0 +1,60 @@
+"""`blogtwin serve`: the page and the API."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from blogtwin.cli import console, options
+
+Port = Annotated[int | None, options.setting("server", "port", "--port")]
+Host = Annotated[str | None, options.setting("server", "host", "--host")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(serve)
+
+
+def serve(
+    port: Port = None,
+    host: Host = None,
+    model: options.Twin = None,
+    runtime: options.Runtime = None,
+    ollama_base_url: options.OllamaUrl = None,
+    url: options.EndpointUrl = None,
+    config: options.Config = None,
+) -> None:
+    """Open the place to write with the twin: a page for the browser, and an API, until Ctrl-C."""
+    from dataclasses import replace
+    from secrets import token_urlsafe
+
+    from blogtwin.config import load_settings
+    from blogtwin.server.app import create_app
+    from blogtwin.server.listening import address, bind, run
+    from blogtwin.server.security import on_loopback
+    from blogtwin.workspace import Workspace
+
+    deployment = {
+        "model_name": model,
+        "runtime": runtime or ("openai" if url else None),
+        "openai_base_url": url,
+        "ollama_base_url": ollama_base_url,
+    }
+    settings = load_settings(config, {"deployment": deployment, "server": {"host": host, "port": port}})
+    made = ""
+    if not on_loopback(settings.server.host) and not settings.server.token:
+        made = token_urlsafe(24)
+        settings = replace(settings, server=replace(settings.server, token=made))
+    with bind(settings.server.host, settings.server.port) as listening:
+        app = create_app(settings, Workspace.here(settings))
+        where = address(settings.server.host, listening)
+
+        def announce() -> None:
+            console.say(f"{settings.deployment.model_name} writes at {where}{f'/?token={made}' if made else ''}")
+            console.remark("stop with Ctrl-C; the API is described at /openapi.json")
+
+        with suppress(KeyboardInterrupt):  # the way to end it
+            run(app, listening, announce)

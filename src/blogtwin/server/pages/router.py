@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from blogtwin.errors import InputError
 from blogtwin.server.pages.assets import assets, fingerprint, page
+from blogtwin.server.state import Here
 
 router = APIRouter(include_in_schema=False)
 
 _FOR_EVER = "public, max-age=31536000, immutable"
+# The report is one file with its styles inside; it may have those, and nothing that runs or asks.
+_REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; sandbox allow-popups"
+)
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -28,6 +37,16 @@ def quiz() -> HTMLResponse:
 def dashboard() -> HTMLResponse:
     """What readers said, and what became of it."""
     return _page("dashboard")
+
+
+@router.api_route("/report", methods=["GET", "HEAD"], response_class=HTMLResponse)
+def report(here: Here, twin: Annotated[str | None, Query(max_length=64)] = None) -> HTMLResponse:
+    """The last evaluation's report of a twin. Raises InputError where there is none."""
+    file = here.twins.workspace(here.twins.named(twin)).report.with_suffix(".html")
+    if not file.is_file():
+        raise InputError("this twin has not been evaluated yet", "evaluate it: blogtwin evaluate")
+    headers = {"Content-Security-Policy": _REPORT_POLICY, "Cache-Control": "no-cache"}
+    return HTMLResponse(file.read_text(encoding="utf-8"), headers=headers)
 
 
 @router.get("/static/{version}/{name}")

@@ -57,7 +57,9 @@ class QuizSitting(BaseModel):
 class QuizChoice(BaseModel):
     """place: of the text taken for the author's, from 0; None: skipped. seconds: from showing to choosing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [{"place": 0, "seconds": 12}]})
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [{"place": 0, "seconds": 12}]}
+    )
 
     place: Annotated[int | None, Field(ge=0, le=2)] = None
     seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
@@ -190,8 +192,6 @@ async def _begun(
 
 
 @router.post("/api/quiz/{round_id}", responses=RESPONSES)
-def choose(
-    round_id: Annotated[str, InPath(max_length=64)], said: QuizChoice, request: Request, here: Here
-) -> QuizKept:
+def choose(round_id: Annotated[str, InPath(max_length=64)], said: QuizChoice, request: Request, here: Here) -> QuizKept:
     """Choose a text of a round, or skip it. It is on disk when this is answered; the first answer counts."""
     return _sittings(request).keep(here.twins.named(said.twin), round_id, said)

@@ -19,7 +19,7 @@ from blogtwin.errors import UsageError
 from blogtwin.feedback.database import Database
 from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
-from blogtwin.server import api_feedback, api_generate, api_jobs, api_twins, health, openai_api, refusals
+from blogtwin.server import api_feedback, api_generate, api_jobs, api_quiz, api_twins, health, openai_api, refusals
 from blogtwin.server.generation import Asking
 from blogtwin.server.jobs import Jobs
 from blogtwin.server.limits import Limits
@@ -35,6 +35,7 @@ _TAGS = [
     {"name": "feedback", "description": "What readers say of texts: the twin learns from it."},
     {"name": "models", "description": "Twins, their versions, and what they were trained on."},
     {"name": "training", "description": "The next version, made of feedback."},
+    {"name": "quiz", "description": "Which passage is the author's, found blindly."},
     {"name": "OpenAI", "description": "The same twin for editors and clients that speak OpenAI's API."},
     {"name": "service", "description": "Whether it can do its work."},
 ]
@@ -77,7 +78,7 @@ def create_app(settings: Settings, workspace: Workspace, database: Database | No
     state.generation = Asking(state.store, state.twins, Speakers(settings, state.twins, state.versions), state.topics)
     state.limits = Limits(settings.server.per_minute)
     state.jobs = Jobs(database, settings)
-    for part in (api_generate, api_feedback, api_twins, api_jobs, openai_api, health):
+    for part in (api_generate, api_feedback, api_twins, api_jobs, api_quiz, openai_api, health):
         app.include_router(part.router)
     app.include_router(pages)
     refusals.add_to(app)

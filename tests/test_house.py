@@ -98,6 +98,7 @@ def test_only_the_command_line_prints_or_exits() -> None:
         "quiz",
         "write",
         "serve",
+        "learn",
         "models list",
         "models rollback",
         "doctor",

@@ -150,7 +150,8 @@ def test_the_validation_file_of_preferences_is_found_beside_those_of_examples(tm
     write(training, [pair(1), pair(2), pair(3)])
     learned = material.read("kto", training, validation)
     assert {rating.prompt for rating in learned.train} == {pair(2)["prompt"], pair(3)["prompt"]}
-    assert learned.remarks == (f"2 records are not learned from: {validation} has their prompts",)
+    assert learned.remarks[0] == f"2 records are not learned from: {validation} has their prompts"
+    assert "preferences.jsonl has 6 ratings: from 20 on" in learned.remarks[1]
     write(own, [pair(2)])
     assert material.validation_file("dpo", training, validation) == own
 
@@ -177,7 +178,7 @@ def test_long_answers_are_cut_and_what_then_says_nothing_is_left_out(tokenizer: 
     rows = paired(
         [
             Pair("Write.", long, BAD[0] * 2),
-            Pair("Write.", f"{long} Yes.", f"{long} No."),  # they differ beyond the cut alone
+            Pair("Write.", f"{long} Yes.", f"{long} No."),  # what both begin with is given, as much of it as has room
             Pair("Write. " * 200, *GOOD),
         ],
         tokenizer,
@@ -185,9 +186,13 @@ def test_long_answers_are_cut_and_what_then_says_nothing_is_left_out(tokenizer: 
         SYSTEM,
         200,
     )
-    assert (len(rows.rows), rows.cut, rows.left_out) == (1, 1, 2)
+    assert (len(rows.rows), rows.cut, rows.left_out) == (2, 1, 1)
     assert tokenizer.decode(rows.rows[0].chosen).endswith(".")
     assert tokenizer.decode(rows.rows[0].rejected).endswith("<|eot_id|>")
+    given = rows.rows[1]
+    assert (tokenizer.decode(given.chosen), tokenizer.decode(given.rejected)) == (" Yes.<|eot_id|>", " No.<|eot_id|>")
+    assert tokenizer.decode(given.prompt).endswith(long[-60:])
+    assert len(given.prompt) + len(given.chosen) <= 200
 
 
 # --- what is learned

@@ -107,6 +107,9 @@ class TrainingSettings:
         1.0,
         "with dpo, the weight of learning the better answer as an example, so that the voice does not fade; 0: none",
     )
+    replay: tuple[Path, ...] = _setting(
+        (), "files of examples that are mixed in, so that voice and skill do not fade; how many: learning.replay"
+    )
     epochs: Annotated[float, Gt(0)] = _setting(3.0, "how often each example is seen", chosen=True)
     learning_rate: Annotated[float, Gt(0), Lt(1)] = _setting(2e-4, "the peak step size of AdamW", chosen=True)
     batch_size: Annotated[int, Ge(1)] = _setting(4, "examples a step", chosen=True)
@@ -240,6 +243,7 @@ class LearningSettings:
     method: Literal["auto", "sft", "dpo", "kto"] = _setting(
         "auto", "auto: dpo where there are pairs enough, kto where there are ratings alone"
     )
+    least: Annotated[int, Ge(3)] = _setting(3, "the fewest pairs (dpo) or ratings (kto) that finetune learns from")
     replay: Annotated[float, Ge(0), Le(1)] = _setting(
         0.5, "training examples mixed in for each judgement, so that voice and skill do not fade; 0: none"
     )

@@ -14,7 +14,7 @@ def setting(section: str, key: str, *flags: str) -> Any:
     """An option for one setting; not given, the environment, the file or the default decides."""
     info = SECTIONS[section][key]
     text: str = info.metadata["description"]
-    default = info.default if info.default not in (None, False) else ""
+    default = info.default if info.default not in (None, False, ()) else ""
     if info.metadata["chosen"]:
         default = "by the size of corpus and base"
     return typer.Option(*flags, help=f"{text[:1].upper()}{text[1:]}.", show_default=str(default) or False)
@@ -47,6 +47,7 @@ Method = Annotated[str | None, setting("training", "method", "--method")]
 FromAdapter = Annotated[Path | None, setting("training", "from_adapter", "--from-adapter")]
 Beta = Annotated[float | None, setting("training", "beta", "--beta")]
 SftWeight = Annotated[float | None, setting("training", "sft_weight", "--sft-weight")]
+Replay = Annotated[list[Path] | None, setting("training", "replay", "--replay")]
 Epochs = Annotated[float | None, setting("training", "epochs", "--epochs")]
 LearningRate = Annotated[float | None, setting("training", "learning_rate", "--lr")]
 BatchSize = Annotated[int | None, setting("training", "batch_size", "--batch-size")]

@@ -35,14 +35,18 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
     own = Path(training.base_model).expanduser()
     validation = material.validation_file(training.method, workspace.training_data, workspace.validation)
     before = training.from_adapter
+    decide = asdict(training) | {"replay_share": settings.learning.replay}
+    if not training.replay:
+        decide = {name: value for name, value in decide.items() if not name.startswith("replay")}
     return Plan(
         stage="finetune",
-        settings=asdict(training),
+        settings=decide,
         inputs=(
             workspace.training_data,
             validation,
             *([own] if own.is_dir() else []),
             *([before / adapter_folder.WEIGHTS, before / adapter_folder.CARD] if before else []),
+            *training.replay,
         ),
         outputs=tuple(workspace.model / name for name in (*adapter_folder.FILES, adapter_folder.OWN_BASE)),
         manifest=manifest_beside(workspace.model),
@@ -56,7 +60,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     training = planned.training
     processes.share(training.batch_size)
     _check_output(training, workspace)
-    learned = material.read(training.method, *todo.inputs[:2])
+    learned = material_of(training, settings, todo)
     found = hardware.detect_hardware_platform()
     backend = choose(found, settings.machine.backend)
     if remark := unused(found, backend):
@@ -84,6 +88,18 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     )
 
 
+def material_of(training: TrainingSettings, settings: Settings, todo: Plan) -> material.Material:
+    """What it learns from. training: as it takes effect. Raises as material.read, and UsageError for replay without effect."""
+    if training.replay and training.method == "dpo" and not training.sft_weight:
+        raise UsageError(
+            "with dpo, examples that are mixed in are learned with sft_weight, which is 0",
+            "take --sft-weight 1, or leave --replay out",
+        )
+    replay = material.Replay(training.replay, settings.learning.replay, training.seed) if training.replay else None
+    own, held_out = todo.inputs[:2]
+    return material.read(training.method, own, held_out, replay, settings.learning.least)
+
+
 def job_of(
     training: TrainingSettings,
     learned: material.Material,
@@ -99,14 +115,19 @@ def job_of(
         validation=learned.validation,
         base=stands_on,
         settings=training,
-        data_hash=hash_settings({path.name: hash_file(path) for path in todo.inputs[:2] if path.is_file()}),
+        data_hash=_data_hash((*todo.inputs[:2], *training.replay)),
         settings_hash=todo.settings_hash,
         output=workspace.model,
         hardware=found,
         threads=settings.machine.threads,
         parent=training.from_adapter,
         parent_hash=parent.weights_hash(training.from_adapter) if training.from_adapter else None,
+        replayed=learned.replayed,
     )
+
+
+def _data_hash(paths: tuple[Path, ...]) -> str:
+    return hash_settings({path.name: hash_file(path) for path in paths if path.is_file()})
 
 
 def _check_output(training: TrainingSettings, workspace: Workspace) -> None:

@@ -46,6 +46,8 @@ def _tokens(record: object, job: TrainJob) -> int:
     limit = job.settings.max_length
     if isinstance(record, Example):
         texts: tuple[str, ...] = (record.instruction, record.input, record.output)
+        if job.settings.method == "dpo":  # mixed in as a pair whose answers are the same
+            return 2 * _length(texts, job, limit)
     elif isinstance(record, Pair):
         return sum(_length((record.prompt, answer), job, limit) for answer in (record.chosen, record.rejected))
     else:

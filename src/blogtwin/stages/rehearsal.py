@@ -22,7 +22,7 @@ from blogtwin.records import Example
 from blogtwin.stages import finetune
 from blogtwin.stages.effective import effective
 from blogtwin.stages.forecast import forecast, total
-from blogtwin.training import estimate, hardware, material, models, parent, rehearsal, sizes, starter
+from blogtwin.training import estimate, hardware, models, parent, rehearsal, sizes, starter
 from blogtwin.training import run as training_run
 from blogtwin.training.autopilot import Choice
 from blogtwin.training.base import Lesson, TrainingBackend, TrainJob
@@ -66,7 +66,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> Rehears
     processes.check_alone("a dry run")
     planned = effective(settings, workspace.training_data)
     todo = finetune.plan(settings, workspace)
-    learned = material.read(planned.training.method, *todo.inputs[:2])
+    learned = finetune.material_of(planned.training, settings, todo)
     found = hardware.detect_hardware_platform()
     backend = choose(found, settings.machine.backend)
     remark = unused(found, backend)
@@ -160,7 +160,7 @@ def _rendered(row: AnyRow, tokenizer: Any) -> Shown:
 def _plain(record: Any, job: TrainJob) -> Shown:
     """A record without any markers, for want of a tokenizer."""
     system = job.settings.system_prompt
-    turns = record.conversation(system) if isinstance(record, Example) else asked(record.prompt, system)
+    turns = record.conversation(system) if isinstance(record, Example) else asked(record.prompt, system, record.before)
     prompt = "".join(f"{turn.content}\n\n" for turn in turns)
     if isinstance(record, Example):
         return Shown(prompt, record.output)

@@ -33,7 +33,7 @@ class TrainJob:
     parent: the adapter folder to go on from, one on this very base; None: a new adapter. parent_hash: of its weights.
     """
 
-    train: Sequence[Example] | Sequence[Pair] | Sequence[Rating]
+    train: Sequence[Example | Pair | Rating]
     validation: Sequence[Example] | Sequence[Pair] | Sequence[Rating]
     base: Base
     settings: TrainingSettings
@@ -44,6 +44,7 @@ class TrainJob:
     threads: int | None = None
     parent: Path | None = None
     parent_hash: str | None = None
+    replayed: int = 0
 
 
 @dataclass(frozen=True)

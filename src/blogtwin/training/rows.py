@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from blogtwin.chat_template import ChatTemplate
 from blogtwin.records import Example, Message
-from blogtwin.training.preferences import Pair, Rating
+from blogtwin.training.preferences import Pair, Rating, same_beginning
 
 IGNORED = -100  # the label that torch's cross-entropy leaves out
 _LEAST_ANSWER = 16  # tokens; a shorter rest of an answer teaches nothing but its beginning
@@ -84,16 +84,27 @@ def tokenized(
 
 
 def paired(
-    pairs: Sequence[Pair], tokenizer: Any, template: ChatTemplate, system: str, max_length: int
+    pairs: Sequence[Pair | Example], tokenizer: Any, template: ChatTemplate, system: str, max_length: int
 ) -> Rows[PairRow]:
     """Rows of which prompt and either answer have at most `max_length` tokens; else as `tokenized`.
 
-    A pair whose answers differ only where they were cut off is left out.
+    What both answers begin with belongs to the prompt: it cancels out of the comparison, and learned as an example it
+    would be the draft itself. Its beginning is left out where the rest would not fit. A pair whose answers differ only where
+    they were cut off is left out. An example becomes a row whose answers are the same: it compares nothing, and is learned.
     """
     rows, cut = [], 0
     for pair in pairs:
-        prompt, (chosen, rejected), shortened = _parts(
-            asked(pair.prompt, system), (pair.chosen, pair.rejected), tokenizer, template, max_length
+        if isinstance(pair, Example):
+            known = tokenized([pair], tokenizer, template, system, max_length)
+            rows += [PairRow(row.tokens[: row.prompt], *[row.tokens[row.prompt :]] * 2) for row in known.rows]
+            cut += known.cut
+            continue
+        answers = [_answer(template, text, pair.goes_on) for text in (pair.chosen, pair.rejected)]
+        numbers = [_numbers(tokenizer, text) for text in answers]
+        shared = min(same_beginning(*numbers), *(len(one) - 1 for one in numbers))
+        conversation = asked(pair.prompt, system, pair.before)
+        prompt, (chosen, rejected), shortened = _fitted(
+            conversation, answers, numbers, shared, tokenizer, template, max_length
         )
         if chosen and rejected and chosen != rejected:
             rows.append(PairRow(prompt, chosen, rejected))
@@ -102,13 +113,28 @@ def paired(
 
 
 def rated(
-    ratings: Sequence[Rating], tokenizer: Any, template: ChatTemplate, system: str, max_length: int
+    ratings: Sequence[Rating | Example], tokenizer: Any, template: ChatTemplate, system: str, max_length: int
 ) -> Rows[RatedRow]:
-    """Rows of at most `max_length` tokens; else as `tokenized`."""
+    """Rows of at most `max_length` tokens; else as `paired`. An example is a good answer."""
     rows, cut = [], 0
     for rating in ratings:
-        prompt, (answer,), shortened = _parts(
-            asked(rating.prompt, system), (rating.completion,), tokenizer, template, max_length
+        if isinstance(rating, Example):
+            known = tokenized([rating], tokenizer, template, system, max_length)
+            rows += [RatedRow(row.tokens[: row.prompt], row.tokens[row.prompt :], True) for row in known.rows]
+            cut += known.cut
+            continue
+        text = _answer(template, rating.completion, rating.goes_on)
+        told = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        given = len(template.answer_begin) + rating.given if rating.given else 0
+        shared = sum(end <= given for _, end in told["offset_mapping"])
+        prompt, (answer,), shortened = _fitted(
+            asked(rating.prompt, system, rating.before),
+            [text],
+            [told["input_ids"]],
+            min(shared, len(told["input_ids"]) - 1),
+            tokenizer,
+            template,
+            max_length,
         )
         if answer:
             rows.append(RatedRow(prompt, answer, rating.label))
@@ -116,9 +142,40 @@ def rated(
     return Rows(rows, cut, len(ratings) - len(rows))
 
 
-def asked(prompt: str, system: str) -> tuple[Message, ...]:
+def asked(prompt: str, system: str, before: tuple[Message, ...] = ()) -> tuple[Message, ...]:
     """The conversation that an example with this instruction has."""
-    return Message(role="system", content=system), Message(role="user", content=prompt.strip())
+    return Message(role="system", content=system), *before, Message(role="user", content=prompt.strip())
+
+
+def _answer(template: ChatTemplate, text: str, goes_on: bool) -> str:
+    return template.answer_begin + text if goes_on else template.answer(text)
+
+
+def _fitted(
+    conversation: tuple[Message, ...],
+    answers: Sequence[str],
+    numbers: Sequence[list[int]],
+    shared: int,
+    tokenizer: Any,
+    template: ChatTemplate,
+    max_length: int,
+) -> tuple[list[int], list[list[int]], bool]:
+    """Tokens of the prompt, those of each answer ([] where it does not fit), and whether one ends early.
+
+    answers: their texts; numbers: their tokens, of which the first `shared` are the same, and go to the prompt.
+    """
+    prompt = _numbers(tokenizer, template.prompt(conversation))
+    room = max_length - len(prompt)
+    too_many = max(0, max(map(len, numbers)) - room)
+    if too_many <= shared:
+        return prompt + numbers[0][too_many:shared], [one[shared:] for one in numbers], False
+    if room < _LEAST_ANSWER:
+        return prompt, [[] for _ in numbers], True
+    ended = (
+        one if len(one) <= room else _shortened(tokenizer, text.removesuffix(template.turn_end), room)
+        for text, one in zip(answers, numbers, strict=True)
+    )
+    return prompt, list(ended), True
 
 
 def _parts(

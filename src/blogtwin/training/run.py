@@ -52,9 +52,10 @@ def train(job: TrainJob, backend: TrainingBackend, progress: Progress) -> Traine
     trained: Trained | None = None
     if processes.is_main():
         log = checkpoints.log()
-        card = finished.write(job, backend.libraries, max_length, len(train_rows), checkpoints)
+        own = max(1, len(train_rows) - job.replayed)
+        card = finished.write(job, backend.libraries, max_length, own, checkpoints)
         shutil.rmtree(adapter_folder.work_folder(job.output), ignore_errors=True)
-        figures = _figures(job, log, len(train_rows), time.monotonic() - began, speed)
+        figures = _figures(job, log, own, time.monotonic() - began, speed)
         trained = Trained(card, figures, (*notes, *_verdict(job, log, schedule)))
     trained = processes.told(trained)
     assert trained is not None
@@ -155,6 +156,7 @@ def _figures(job: TrainJob, log: curve.Log, examples: int, seconds: float, speed
     best = curve.best_step(log) or 0
     figures: dict[str, float] = {
         "examples": examples,
+        **({"replayed": job.replayed} if job.replayed else {}),
         "steps": max(int(entry["step"]) for entry in log),
         "best_step": best,
         "loss": round(sum(losses[-10:]) / len(losses[-10:]), 4),

@@ -50,13 +50,27 @@ def question_and_answer(path: Path, number: int, value: dict[str, object]) -> tu
     return turns[0].content, turns[1].content
 
 
+def question_of(path: Path, number: int, value: dict[str, object]) -> tuple[tuple[Message, ...], str]:
+    """The turns above the last question, and that question: `prompt` is a text, or a list of messages that ends with it.
+
+    Raises BrokenRecord.
+    """
+    given = value.get("prompt")
+    if isinstance(given, str):
+        return (), given
+    turns = [turn for turn in _openai(path, number, given, "prompt") if turn.role != "system"]
+    if not turns or turns[-1].role != "user":
+        raise BrokenRecord(path, number, "prompt is no text and no list of messages that ends with a question", MEND)
+    return tuple(turns[:-1]), turns[-1].content
+
+
 def text_of(path: Path, number: int, value: dict[str, object], field: str) -> str:
     """A field that is a text, or a list with one message. Raises BrokenRecord that names the field."""
     given = value.get(field)
     if isinstance(given, str):
         return given
     turns = [turn for turn in _openai(path, number, given, field) if turn.role != "system"]
-    if [turn.role for turn in turns] != ["user" if field == "prompt" else "assistant"]:
+    if [turn.role for turn in turns] != ["assistant"]:
         raise BrokenRecord(path, number, f"{field} is no text and no single message", MEND)
     return turns[0].content
 

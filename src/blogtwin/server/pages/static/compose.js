@@ -69,6 +69,7 @@ export class Compose {
   #toggle(name, open = $(`#${name}-panel`).hidden) {
     $(`#${name}-panel`).hidden = !open;
     $(`#${name}-toggle`).setAttribute("aria-expanded", String(open));
+    grow($("#notes"));
     if (open) $(`#${name}-panel`).querySelector("textarea, input").focus();
   }
 
@@ -145,7 +146,7 @@ export class Compose {
     const refused = this.#compareRefused();
     const compare = $("#mode option[value=compare]");
     compare.disabled = refused !== null;
-    compare.textContent = `Twin beside base${refused ? ` (${refused})` : ""}`;
+    compare.textContent = `Twin beside base${refused ? `: ${refused}` : ""}`;
     if (refused && state.mode === "compare") state.mode = "one";
     $("#mode").value = state.mode;
     $("#model").disabled = state.mode === "compare";
@@ -197,6 +198,7 @@ export class Compose {
     this.busy = busy;
     $("#go").hidden = busy;
     $("#stop").hidden = !busy;
+    $("#prompt-hint").hidden = busy;
   }
 }
 
@@ -212,6 +214,7 @@ export function countWords(text) {
 
 // The height follows the text, so that the page scrolls and not the field.
 export function grow(area) {
+  if (!area.offsetParent) return; // not shown, so it has no height
   area.style.height = "auto";
   area.style.height = `${area.scrollHeight + 2}px`;
 }

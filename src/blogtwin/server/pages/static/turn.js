@@ -69,7 +69,7 @@ export class TurnView {
     const writing = one.state === "writing";
     node.setAttribute("aria-busy", String(writing));
     node.classList.toggle("coming", writing && (one.now ?? place) === place);
-    $(".count", node).textContent = text ? `${countWords(text).toLocaleString("en")} words` : writing ? "…" : "";
+    $(".count", node).textContent = one.drafts.length > 1 && !draftOf(one) && text ? `${countWords(text).toLocaleString("en")} words` : writing && !text ? "…" : "";
   }
 
   update() {
@@ -83,7 +83,7 @@ export class TurnView {
     else this.#show(one, chosen);
     showFault($(".fault", this.element), one.fault ?? null);
     const state = $(".state", this.element);
-    state.textContent = [this.#which(), STATES[one.state], many && !chosen && !still ? "Which one?" : ""].filter(Boolean).join(" ");
+    state.textContent = [this.#which(), STATES[one.state], many && !chosen && !still ? "Which one is most like you?" : ""].filter(Boolean).join(" ");
     state.hidden = !state.textContent;
     this.#acts(one, chosen, still);
   }
@@ -100,12 +100,12 @@ export class TurnView {
     const nodes = shown.map((at) => {
       const node = $("#draft-template").content.firstElementChild.cloneNode(true);
       const label = one.drafts[at].by ?? (many && !chosen ? `Draft ${at + 1}` : "");
-      $(".label", node).textContent = chosen && one.edited !== null ? "As you edited it" : label;
+      const title = chosen && one.edited !== null ? "As you edited it" : label;
+      $(".label", node).textContent = title;
+      $("header", node).hidden = !title;
       node.setAttribute("aria-label", label || "Draft");
-      if (chosen && one.edited !== null) {
-        render($(".prose", node), one.edited);
-        $(".count", node).textContent = `${countWords(one.edited).toLocaleString("en")} words`;
-      } else this.#fill(node, one, at);
+      if (chosen && one.edited !== null) render($(".prose", node), one.edited);
+      else this.#fill(node, one, at);
       this.#chooser(node, one, at, many && !chosen);
       return node;
     });
@@ -160,6 +160,7 @@ export class TurnView {
     press("good", one.rating === 1);
     press("bad", one.rating === -1);
     press("approve", Boolean(one.approved));
+    $(".length", this.element).textContent = has ? `${countWords(textOf(one)).toLocaleString("en")} words` : "";
     $(".approve span", this.element).textContent = one.approved ? "Approved" : "Approve";
     $(".remark", this.element).hidden = still || !has;
     const comment = $("[data-do=comment]", this.element);

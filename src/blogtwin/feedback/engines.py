@@ -7,6 +7,7 @@ and the file is whole.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,10 @@ def engines(url: str | None, wait: float) -> Engines:
 def _sqlite(path: Path, wait: float) -> Engines:
     with atomic.writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its log beside it gets the same rights
+        with contextlib.suppress(FileExistsError):  # its log beside it gets the same rights
+            # O_EXCL: to close a file that this process has open in SQLite too would give up all locks that it holds there,
+            # and then another process that ends takes itself for the last one, and removes the log.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     url = URL.create("sqlite", database=str(path))
     # One writer at a time: those of this process wait for its one connection, which is quicker than waiting for the file's lock.
     writer = _engine(url, connect_args=_lite(wait), pool_size=1, max_overflow=0, pool_timeout=wait)

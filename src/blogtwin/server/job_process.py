@@ -51,6 +51,10 @@ class Begun:
             self.child.stdin.flush()
         self.leave()
 
+    def part(self) -> None:
+        """It goes on without us, and Python is not to warn of a child that nobody waits for."""
+        self.child.returncode = 0
+
     def leave(self) -> None:
         """Give it up: if it was not let begin, it ends without having done anything."""
         assert self.child.stdin is not None

@@ -50,6 +50,8 @@ class Worker:
         self._over.set()
         self.wake()
         self._thread.join()
+        for begun in self._begun.values():
+            begun.part()
 
     def wake(self) -> None:
         """Look at once: something was queued or cancelled."""
@@ -96,6 +98,8 @@ class Worker:
         begun = self._begun.get(job.id)
         code = begun.child.poll() if begun else None  # which also buries it
         alive = code is None and job_process.running(job.pid, job.pid_started)
+        if begun and not alive:
+            code = begun.child.wait()
         new = followed.reader.read()
         if not alive:
             state, error, version = _outcome(job, followed.reader, code)

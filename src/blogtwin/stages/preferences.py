@@ -18,7 +18,7 @@ from blogtwin.dataset.judgements import Row
 from blogtwin.dataset.preference_lines import SHAPES, Unusable, rows_of
 from blogtwin.dataset.preferences import Learned, Side, learned
 from blogtwin.dataset.privacy import Privacy
-from blogtwin.errors import BrokenRecord, NothingUsable
+from blogtwin.errors import BrokenRecord, InputError, NothingUsable
 from blogtwin.manifest import FileStamp, Plan
 from blogtwin.progress import Progress
 from blogtwin.records import Record
@@ -68,12 +68,12 @@ def run_file(
 ) -> StageResult:
     """As `run`, of a file. instruction: above each {"source"}; None: as prompts/instructions.yaml has it.
 
-    Raises InputError when there is no such file, and with data.strict BrokenRecord for a line that says nothing.
+    Raises InputError when there is no such file, and with data.strict for the first line that says nothing.
     """
     told = instruction or prompts.load(prompts.file(settings.data)).by_task["rewrite"][0]
     twin = settings.deployment.model_name.partition(":")[0]
     placed = _lines(path, told)
-    return _run(settings, output or file_beside(workspace.training_data), progress, placed, twin)
+    return _run(settings, output or file_beside(workspace.training_data), progress, placed, twin, settings.data.strict)
 
 
 def _lines(path: Path, instruction: str) -> Iterator[tuple[str, Row | BrokenRecord]]:
@@ -89,8 +89,10 @@ def _lines(path: Path, instruction: str) -> Iterator[tuple[str, Row | BrokenReco
             yield place, BrokenRecord(path, number, str(fault), SHAPES)
 
 
-def _run(settings: Settings, output: Path, progress: Progress, placed: Placed, twin: str) -> StageResult:
-    data, privacy = settings.data, Privacy(settings.privacy.replace, settings.privacy.names)
+def _run(
+    settings: Settings, output: Path, progress: Progress, placed: Placed, twin: str, strict: bool = False
+) -> StageResult:
+    privacy = Privacy(settings.privacy.replace, settings.privacy.names)
     broken: list[Problem] = []
     digest = hashlib.sha256()
     with progress.task("Reading what readers said", None, "judgements") as task:
@@ -99,21 +101,25 @@ def _run(settings: Settings, output: Path, progress: Progress, placed: Placed, t
             for place, row in placed:
                 task.advance()
                 if isinstance(row, BrokenRecord):
-                    if data.strict:
+                    if strict:
                         raise row
                     broken.append(Problem(place, row.message.removeprefix(f"{place}: ")))
                 else:
                     digest.update(row.model_dump_json(exclude={"exported_at", "learned_by"}).encode())
                     yield place, row
 
-        found = learned(usable(), twin, lambda text: privacy.replaced(text, None)[0], data.seed)
+        found = learned(usable(), twin, lambda text: privacy.replaced(text, None)[0], settings.data.seed)
+    if strict and found.problems:
+        place, reason = found.problems[0]
+        raise InputError(f"{place}: {reason}", "mend or remove it, or leave --strict out")
     problems = (*broken, *(Problem(place, reason) for place, reason in found.problems))
-    _require_some(found, len(problems))
+    _require_some(found, len(problems), twin)
     plan = _plan(settings, output, FileStamp(sha256=digest.hexdigest(), size=found.rows, mtime_ns=0))
     _write(output, found)
     counts = _counts(found, len(problems))
     plan.finish(counts)
-    return StageResult("preferences", counts, plan.outputs, tuple(_notes(found)), problems)
+    written = tuple(path for path in plan.outputs if path.is_file())
+    return StageResult("preferences", counts, written, tuple(_notes(found)), problems)
 
 
 def _plan(settings: Settings, output: Path, rows: FileStamp) -> Plan:
@@ -132,7 +138,7 @@ def _plan(settings: Settings, output: Path, rows: FileStamp) -> Plan:
     )
 
 
-def _require_some(found: Learned, problems: int) -> None:
+def _require_some(found: Learned, problems: int, twin: str) -> None:
     sides = (found.train, found.validation)
     if not any((*side.preferences, *side.ratings, *side.approved) for side in sides):
         said = f"none of {found.rows} judgements says" if found.rows else "there is no judgement that says"
@@ -187,6 +193,6 @@ _ORIGINS = {"edit": "of edits", "choice": "of choices", "rating": "of two rating
 
 def _notes(found: Learned) -> Iterator[str]:
     if found.overruled:
-        yield f"{found.overruled} judgements were contradicted by later ones, which hold"
+        yield f"judgements that later ones contradict, which hold: {found.overruled}"
     if found.trivial:
-        yield f"{found.trivial} edits changed a typo or white space alone, and are no pairs"
+        yield f"edits of a typo or of white space alone, which are no pairs: {found.trivial}"

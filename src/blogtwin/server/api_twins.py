@@ -114,7 +114,7 @@ def reload(here: Here) -> Reloaded:
 
 
 @router.post("/api/export", tags=["writing"], response_class=Response, responses=_FILE)
-def export(wanted: ExportRequest) -> Response:
+def export_draft(wanted: ExportRequest) -> Response:
     """A draft as a Markdown, HTML or Word file. Nothing that it says can run or fetch anything."""
     from blogtwin.writing.page import heading, html, parse
     from blogtwin.writing.word import docx

@@ -60,6 +60,7 @@ def create_app(settings: Settings, workspace: Workspace, database: Database | No
         openapi_tags=_TAGS,
         docs_url=None,  # both fetch scripts from elsewhere
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         lifespan=_lifespan,
         generate_unique_id_function=_operation,
     )

@@ -50,20 +50,20 @@ def asked(wanted: GenerateRequest, wordings: Wordings, speaker: Speaker, seed: i
         raise UsageError(
             f"the voice of {speaker.version} cannot be weakened: {speaker.fixed}", "leave style.voice at 1"
         )
+    if not wanted.prompt.strip():
+        raise UsageError("there is nothing to write about", "send a prompt")
     first = secrets.randbelow(_SEEDS) if seed is None else seed
     sampling = speaker.sampling
     if wanted.temperature is not None:
         sampling = sampling.model_copy(update={"temperature": wanted.temperature})
     topics = wordings.by_task["topic"]
     title = " ".join(wanted.prompt.split())
-    plain = request(title or "-", wanted.style.length, wanted.options, topics, sampling, speaker.context, first)
+    plain = request(title, wanted.style.length, wanted.options, topics, sampling, speaker.context, first)
     samplings = plain.samplings
     if wanted.max_tokens is not None:
         most = min(wanted.max_tokens, speaker.context)
         samplings = tuple(one.model_copy(update={"max_tokens": most}) for one in samplings)
     prompt = _prompt(wanted, wordings, speaker)
-    if not prompt.strip():
-        raise UsageError("there is nothing to write about", "send a prompt")
     return Asked(prompt, _fitting(wanted.before, speaker.context, len(prompt)), samplings)
 
 

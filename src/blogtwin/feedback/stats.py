@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, case, desc, func, select
 
-from blogtwin.feedback.tables import contexts, feedback
+from blogtwin.feedback.tables import contexts, exported, feedback
 from blogtwin.records import Record
 
 _Z = 1.959964  # standard deviations that hold 95% of a normal distribution
@@ -58,9 +58,11 @@ def count(connection: Connection, wanted: list[ColumnElement[bool]], twin: str |
             func.count(feedback.c.edited_text).label("edited"),
             func.count(feedback.c.chosen).label("chosen"),
             _sum(feedback.c.approved).label("approved"),
-            _sum(feedback.c.exported_at.is_(None)).label("unexported"),
+            _sum(exported.c.id.is_(None)).label("unexported"),
             _sum(feedback.c.learned_by.is_(None)).label("unlearned"),
-        ).where(*wanted)
+        )
+        .select_from(feedback.outerjoin(exported))
+        .where(*wanted)
     ).one()
     waiting = select(func.count()).select_from(contexts).where(*([] if twin is None else [contexts.c.twin == twin]))
     day = func.date(feedback.c.judged_at)

@@ -16,10 +16,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Table,
-    and_,
     bindparam,
     delete,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -30,7 +30,7 @@ from blogtwin.errors import UnknownRequest
 from blogtwin.feedback import judging, stats
 from blogtwin.feedback.database import Database
 from blogtwin.feedback.stats import Stats
-from blogtwin.feedback.tables import contexts, feedback
+from blogtwin.feedback.tables import Moment, contexts, exported, feedback
 from blogtwin.service_records import Feedback, Generation, Judgement
 
 PAGE = 500  # rows that are held at a time
@@ -38,11 +38,13 @@ _MANY = 500  # ids in one statement
 _TIDIED_EVERY = 60.0  # seconds
 
 _ONE: BindParameter[str] = bindparam("one")
-_FIND = select(feedback).where(feedback.c.id == _ONE)
-_FIND_TO_CHANGE = _FIND.with_for_update()
+_ROWS = select(feedback, exported.c.exported_at).select_from(feedback.outerjoin(exported))
+_FIND = _ROWS.where(feedback.c.id == _ONE)
+_FIND_TO_CHANGE = _FIND.with_for_update(of=feedback)
 _CONTEXT = select(contexts.c.generation, contexts.c.created_at).where(contexts.c.id == _ONE).with_for_update()
 _FORGET_CONTEXT = delete(contexts).where(contexts.c.id == _ONE)
 _INSERT = insert(feedback)
+_UNEXPORT = delete(exported).where(exported.c.id == _ONE)
 _CHANGE = update(feedback).where(feedback.c.id == _ONE)
 
 
@@ -99,6 +101,7 @@ class Store:
             row = judging.merged(before, judgement, now)
             if row != before:
                 connection.execute(_CHANGE, {"one": id, **values(row)})
+                connection.execute(_UNEXPORT, {"one": id})
             return row
 
         return self._database.write(work)
@@ -147,16 +150,16 @@ class Store:
             return
         taken = [
             *wanted,
-            feedback.c.exported_at.is_(None),
             feedback.c.judged_at <= began,
-            or_(
-                feedback.c.created_at < last.created_at,
-                and_(feedback.c.created_at == last.created_at, feedback.c.id <= last.id),
-            ),
+            feedback.c.created_at <= last.created_at,
+            or_(feedback.c.created_at < last.created_at, feedback.c.id <= last.id),
         ]
-        self._database.write(
-            lambda connection: connection.execute(update(feedback).where(*taken), {"exported_at": began})
-        )
+        marks = select(feedback.c.id, literal(began, Moment)).select_from(feedback.outerjoin(exported)).where(*taken)
+
+        def mark(connection: Connection) -> None:
+            connection.execute(_ignoring(connection, exported).from_select(["id", "exported_at"], marks))
+
+        self._database.write(mark)
 
     def add(self, rows: Iterable[Feedback]) -> int:
         """Store rows that were exported elsewhere; one whose id is there stays as it is. Returns how many were new."""
@@ -246,7 +249,7 @@ class Store:
                 or_(feedback.c.created_at > last.created_at, feedback.c.id > last.id),
             ]
         )
-        query = select(feedback).where(*wanted, *after).order_by(feedback.c.created_at, feedback.c.id).limit(size)
+        query = _ROWS.where(*wanted, *after).order_by(feedback.c.created_at, feedback.c.id).limit(size)
         return self._database.read(
             lambda connection: [Feedback.model_validate(dict(row)) for row in connection.execute(query).mappings()]
         )
@@ -268,7 +271,7 @@ def conditions(
     if subject is not None:
         wanted.append(feedback.c.subject == subject)
     if unexported:
-        wanted.append(feedback.c.exported_at.is_(None))
+        wanted.append(exported.c.id.is_(None))
     if unlearned:
         wanted.append(feedback.c.learned_by.is_(None))
     return wanted
@@ -276,7 +279,7 @@ def conditions(
 
 def values(row: Feedback) -> dict[str, Any]:
     """The columns of a row."""
-    return row.model_dump()
+    return row.model_dump(exclude={"exported_at"})
 
 
 def _one(connection: Connection, id: str) -> Feedback | None:

@@ -2,7 +2,7 @@
 
     twins        one row a twin, with the folder it is trained in
     contexts     generations that can still be judged; each lives a quarter of an hour
-    feedback     generations that were judged
+    feedback     generations that were judged; exported: which of them were exported
     versions     every model that was proved; version_posts: the posts it was trained on; version_events: what became of it
     jobs         trainings that wait, run or have ended
 
@@ -92,10 +92,19 @@ feedback = Table(
     Column("approved", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("judged_at", Moment, nullable=False),
-    Column("exported_at", Moment),
     Column("learned_by", Words),
     Index("feedback_by_time", "created_at", "id"),
+    Index("feedback_by_judgement", "judged_at", "id"),
     Index("feedback_by_version", "version"),
+)
+
+# Beside the feedback, in rows of a few bytes: a million can be marked in one transaction without keeping writers waiting.
+exported = Table(
+    "exported",
+    metadata,
+    Column("id", Words, ForeignKey("feedback.id", ondelete="CASCADE"), primary_key=True),
+    Column("exported_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 versions = Table(

@@ -44,11 +44,17 @@ def upgrade() -> None:
         sa.Column("approved", sa.Boolean, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("judged_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("exported_at", sa.DateTime(timezone=True)),
         sa.Column("learned_by", sa.Text),
     )
     op.create_index("feedback_by_time", "feedback", ["created_at", "id"])
+    op.create_index("feedback_by_judgement", "feedback", ["judged_at", "id"])
     op.create_index("feedback_by_version", "feedback", ["version"])
+    op.create_table(
+        "exported",
+        sa.Column("id", sa.Text, sa.ForeignKey("feedback.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("exported_at", sa.DateTime(timezone=True), nullable=False),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "versions",
         sa.Column("name", sa.Text, primary_key=True),

@@ -57,8 +57,8 @@ def show(name: Name, config: options.Config = None, as_json: options.Json = Fals
         posts = register.saw(version.name)
         events = [event for event in register.events(version.twin) if event.version == version.name]
     if as_json:
-        told = {"posts": [post.model_dump() for post in posts], "events": [event.model_dump() for event in events]}
-        console.show_json(version.model_dump() | told)
+        lists = {"posts": [post.model_dump() for post in posts], "events": [event.model_dump() for event in events]}
+        console.show_json(version.model_dump() | lists)
         return
     rows = {key: str(value) for key, value in version.model_dump(exclude={"sizes", "metrics"}).items() if value}
     figures = {key: console.figure(value) for key, value in (version.sizes | version.metrics).items()}
@@ -79,12 +79,12 @@ def diff(
 
     settings = _settings(config)
     with lineage.register(settings) as register:
-        sides = [register.known(_full(name, settings)) for name in (one, other)]
-        found = list(changes(*sides, *(register.saw(side.name) for side in sides)))
+        left, right = (register.known(_full(name, settings)) for name in (one, other))
+        found = list(changes(left, right, register.saw(left.name), register.saw(right.name)))
     if as_json:
         console.show_json([change._asdict() for change in found])
     elif found:
-        console.table(["", sides[0].name, sides[1].name], [list(change) for change in found])
+        console.table(["", left.name, right.name], [list(change) for change in found])
     else:
         console.say("nothing that was recorded differs")
 

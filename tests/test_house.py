@@ -97,6 +97,7 @@ def test_only_the_command_line_prints_or_exits() -> None:
         "evaluate",
         "quiz",
         "write",
+        "rewrite",
         "serve",
         "learn",
         "models list",

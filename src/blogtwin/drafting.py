@@ -1,22 +1,28 @@
-"""A topic → drafts by the twin in service, streamed as they are written.
+"""A topic → drafts, or a text → rewritings, by the twin in service, streamed as they are written.
 
-In: a deployed name or a model at an endpoint, a topic, a length. Out: one iterator of pieces a draft; what becomes of
-them is the caller's affair.
+In: a deployed name or a model at an endpoint, a topic, a length; or a text. Out: one iterator of pieces a draft; what becomes
+of them is the caller's affair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from blogtwin import adapter_folder
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.config import DeploymentSettings, Settings
 from blogtwin.dataset import prompts
-from blogtwin.errors import InputError, UsageError
+from blogtwin.dataset.passages import Passage, passages
+from blogtwin.dataset.sections import estimated_tokens
+from blogtwin.errors import InputError, ModelError, UsageError
 from blogtwin.records import Sampling
 from blogtwin.runtimes.base import Runtime
 from blogtwin.runtimes.choose import choose, endpoint
 from blogtwin.runtimes.openai import OpenAI
 from blogtwin.workspace import deployment, find_deployment
+from blogtwin.writing import rewrite
 from blogtwin.writing.draft import request
 
 _CONTEXT = 4096  # tokens: what a model at an endpoint is taken to see at once, when nothing is known of it
@@ -35,6 +41,49 @@ def drafts(
     asked = request(topic, length, options, wordings, sampling, context, seed)
     for one in asked.samplings:
         yield runtime.chat(name, asked.messages, one)
+
+
+def rewrites(
+    settings: Settings, text: str, options: int, seed: int | None = None, instruction: str | None = None
+) -> Iterator[Iterator[str]]:
+    """`options` rewritings of a Markdown text; a long one is rewritten passage by passage, its code and tables left alone.
+
+    instruction: what the twin is told to do; None: what it was trained with, or as prompts/instructions.yaml has it.
+    Each rewriting is an iterator of pieces; closing it stops the generation. Raises as `drafts`, and UsageError for an empty
+    text.
+    """
+    if not text.strip():
+        raise UsageError("there is nothing to rewrite: the text is empty", "name a file with words in it")
+    runtime, name, sampling, context = _served(settings)
+    told = (
+        (instruction or "").strip()
+        or _trained_to(settings)
+        or prompts.load(prompts.file(settings.data)).by_task["rewrite"][0]
+    )
+    parts = passages(text, rewrite.budget(context))
+    for number in rewrite.seeds(options, seed):
+        yield _rewritten(runtime, name, parts, told, sampling, context, number)
+
+
+def _rewritten(
+    runtime: Runtime, name: str, parts: Sequence[Passage], told: str, sampling: Sampling, context: int, seed: int
+) -> Iterator[str]:
+    for place, part in enumerate(parts):
+        if place:
+            yield "\n\n"
+        if not part.rewritten:
+            yield part.text
+            continue
+        chosen = rewrite.sampling_of(sampling, seed, context, estimated_tokens(part.text))
+        yield from rewrite.told(runtime.chat(name, (rewrite.message(part.text, told),), chosen), part.text)
+
+
+def _trained_to(settings: Settings) -> str | None:
+    """What the twin was told to do in training, where it learned rewriting and its adapter is still there."""
+    with contextlib.suppress(UsageError, ModelError):
+        twin = find_deployment(settings.deployment.model_name)
+        return adapter_folder.read_card(Path(twin.adapter)).rewriting if twin else None
+    return None
 
 
 def remark(settings: Settings) -> str | None:

@@ -26,6 +26,7 @@ from blogtwin.cli import (
     prepare,
     progress_file,
     quiz,
+    rewrite,
     serve,
     write,
 )
@@ -41,7 +42,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (init, pipeline, ingest, prepare, finetune, deploy, evaluate, quiz, write, serve, learn, models, doctor):
+for command in (
+    init,
+    pipeline,
+    ingest,
+    prepare,
+    finetune,
+    deploy,
+    evaluate,
+    quiz,
+    write,
+    rewrite,
+    serve,
+    learn,
+    models,
+    doctor,
+):
     command.add_to(app)
 
 

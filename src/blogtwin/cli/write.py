@@ -10,6 +10,8 @@ import typer
 
 from blogtwin.cli import console, options
 
+Form = Literal["md", "html", "docx"]
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
@@ -21,7 +23,7 @@ def write(
     model: options.Twin = None,
     length: Annotated[int | None, typer.Option("--length", help="About how many words.")] = None,
     drafts: Annotated[int, typer.Option("--options", help="How many drafts to choose from.")] = 1,
-    form: Annotated[Literal["md", "html", "docx"] | None, typer.Option("--format", help="md, html or docx.")] = None,
+    form: Annotated[Form | None, typer.Option("--format", help="md, html or docx.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Save the post here; its ending decides the format.")
     ] = None,
@@ -34,7 +36,6 @@ def write(
     """Write a post about a topic, in the author's voice; streamed to the terminal, and saved where --output says."""
     from blogtwin import drafting
     from blogtwin.config import load_settings
-    from blogtwin.errors import UsageError
 
     deployment = {
         "model_name": model,
@@ -43,26 +44,42 @@ def write(
         "ollama_base_url": ollama_base_url,
     }
     settings = load_settings(config, {"deployment": deployment})
+    chosen = format_of(form, output)
+    if remark := drafting.remark(settings):
+        console.remark(remark)
+    found = drafting.drafts(settings, topic, length, drafts, seed)
+    show_drafts(found, drafts, "draft", chosen, output, topic)
+
+
+def format_of(form: Form | None, output: Path | None) -> Form:
+    """As it was asked for, or as the file's ending says. Raises UsageError for a Word file on the screen."""
+    from blogtwin.errors import UsageError
+
     chosen = form or _ending(output) or "md"
     if chosen == "docx" and output is None:
         raise UsageError("a Word file cannot be printed", "say where to save it: --output post.docx")
-    if remark := drafting.remark(settings):
-        console.remark(remark)
-    for number, pieces in enumerate(drafting.drafts(settings, topic, length, drafts, seed), start=1):
-        if drafts > 1:
-            console.remark(f"── draft {number} of {drafts} ──")
+    return chosen
+
+
+def show_drafts(
+    drafts: Iterator[Iterator[str]], many: int, what: str, form: Form, output: Path | None, title: str
+) -> None:
+    """Each as it is written, and in a file of its own where there is an output. title: for one without a heading."""
+    for number, pieces in enumerate(drafts, start=1):
+        if many > 1:
+            console.remark(f"── {what} {number} of {many} ──")
         # Markdown is its own preview; other formats are shown as it too, unless they are what was asked to be printed.
-        text = _collected(pieces, shown=chosen == "md" or output is not None)
+        text = _collected(pieces, shown=form == "md" or output is not None)
         if output is not None:
-            _save(text, output if drafts == 1 else output.with_stem(f"{output.stem}-{number}"), chosen, topic)
-        elif chosen == "html":
+            _save(text, output if many == 1 else output.with_stem(f"{output.stem}-{number}"), form, title)
+        elif form == "html":
             from blogtwin.writing.page import html
 
-            console.stream(html(text, topic) + "\n")
+            console.stream(html(text, title) + "\n")
 
 
-def _ending(output: Path | None) -> Literal["md", "html", "docx"] | None:
-    endings: dict[str, Literal["md", "html", "docx"]] = {".md": "md", ".html": "html", ".docx": "docx"}
+def _ending(output: Path | None) -> Form | None:
+    endings: dict[str, Form] = {".md": "md", ".html": "html", ".docx": "docx"}
     return endings.get(output.suffix.lower()) if output else None
 
 
@@ -78,8 +95,8 @@ def _collected(pieces: Iterator[str], shown: bool) -> str:
     return text
 
 
-def _save(text: str, path: Path, form: Literal["md", "html", "docx"], topic: str) -> None:
+def _save(text: str, path: Path, form: Form, title: str) -> None:
     from blogtwin.writing.documents import save
 
-    save(text, path, form, topic)
+    save(text, path, form, title)
     console.remark(f"saved: {path}")

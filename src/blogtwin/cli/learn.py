@@ -28,6 +28,9 @@ def learn(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for another `learn` of this twin, instead of leaving.")
     ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Give up a turn that was cut off, and begin one with all that is new.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and end.")] = False,
     config: options.Config = None,
     as_json: options.Json = False,
@@ -55,7 +58,7 @@ def learn(
             console.say(line)
         return
     with console.progress("Learning") as progress:
-        learned = stage.run(settings, workspace, progress, wait)
+        learned = stage.run(settings, workspace, progress, wait, anew)
     if as_json:
         console.show_json(asdict(learned))
         return

@@ -8,7 +8,7 @@ nobody, and its feedback waits for more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Literal
 
 from blogtwin import jsonl
 from blogtwin.config import Method, Settings, model_name
-from blogtwin.errors import InputError, NothingUsable
+from blogtwin.errors import InputError, NothingUsable, ProofFailed
+from blogtwin.evaluation.floor import below
 from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
 from blogtwin.manifest import Plan
@@ -29,7 +30,6 @@ from blogtwin.stages.versions import family
 from blogtwin.workspace import Workspace
 
 Outcome = Literal["not enough", "challenger", "refused"]
-_LEAST = 3  # pairs, ratings or texts; below that there is nothing to compare
 _WANTED: dict[str, tuple[Lesson, ...]] = {
     "auto": ("dpo", "kto", "approved"),
     "sft": ("approved",),
@@ -64,18 +64,20 @@ class News:
         return sum(row.id not in self.tried for row in self.rows) + self.posts
 
 
-def run(settings: Settings, workspace: Workspace, progress: Progress, wait: bool = False) -> Learned:
+def run(
+    settings: Settings, workspace: Workspace, progress: Progress, wait: bool = False, anew: bool = False
+) -> Learned:
     """Do one turn for the twin of the settings, or finish the one that was cut off.
 
-    wait: for another `learn` of this twin, instead of raising Busy. Raises InputError for a twin that was never deployed, and
-    what the stages raise; the next run goes on there.
+    wait: for another `learn` of this twin, instead of raising Busy. anew: give up a turn that was cut off.
+    Raises InputError for a twin that was never deployed, and what the stages raise; the next run goes on there.
     """
     twin = family(settings.deployment.model_name)
     with alone(twin, wait), lineage.register(settings) as register:
         for told in promotion.mend(settings, register, twin):
             progress.note(told)
         at_work = _AtWork(settings, workspace, progress, register, twin)
-        turn = at_work.place.open_turn()
+        turn = None if anew else at_work.place.open_turn()
         if turn is None:
             news = at_work.news()
             if news.count < settings.learning.minimum:
@@ -207,14 +209,18 @@ class _AtWork:
 
     def finish(self, turn: Turn) -> Learned:
         """Go through the steps that are not behind it yet."""
-        if not turn.has("trained"):
-            turn = self._gathered(turn)
-            if not turn.lessons:
-                self.place.end(Refusal.of(turn, "", "nothing of it can be learned from"))
-                return Learned("not enough", f"of {_counted(len(turn.new), 0)} nothing can be learned from")
-            turn = self._trained(turn)
-        if not turn.has("deployed"):
-            turn = self._deployed(turn)
+        try:
+            if not turn.has("trained"):
+                turn = self._gathered(turn)
+                if not turn.lessons:
+                    raise NothingUsable(f"of {_counted(len(turn.new), 0)} too little can be learned from")
+                turn = self._trained(turn)
+            if not turn.has("deployed"):
+                turn = self._deployed(turn)
+        except (NothingUsable, ProofFailed) as fault:  # the same again would come to the same
+            self.place.end(Refusal.of(turn, "", fault.message))
+            outcome: Outcome = "refused" if isinstance(fault, ProofFailed) else "not enough"
+            return Learned(outcome, f"{fault.message}; it is tried again when more was said")
         return self._judged(turn)
 
     def _gathered(self, turn: Turn) -> Turn:
@@ -229,11 +235,12 @@ class _AtWork:
 
     def _lessons(self, turn: Turn, counts: dict[str, float]) -> tuple[Lesson, ...]:
         """New posts first; then what readers said: pairs where there are enough, else ratings, else what they approved."""
+        least = self.settings.learning.least
         pairs, ratings, approved = (counts.get(kind, 0) for kind in ("pairs", "ratings", "approved"))
         enough: dict[Lesson, bool] = {
-            "dpo": pairs >= _LEAST,
-            "kto": ratings + (pairs if self.settings.learning.method == "kto" else 0) >= _LEAST,
-            "approved": approved >= _LEAST,
+            "dpo": pairs >= least,
+            "kto": ratings + (pairs if self.settings.learning.method == "kto" else 0) >= least,
+            "approved": approved >= least,
         }
         wanted = _WANTED[self.settings.learning.method]
         said = next((lesson for lesson in wanted if enough[lesson] and turn.new), None)
@@ -248,7 +255,8 @@ class _AtWork:
         for number, lesson in enumerate(turn.lessons):
             method: Method = "sft" if lesson == "posts" or lesson == "approved" else lesson
             self.progress.note(f"learning 2/4: train with {method}, from {files[lesson].name}")
-            training = replace(self.settings.training, method=method, from_adapter=before)
+            replay = tuple(path for path in _replayed(lesson, data, said) if path.is_file())
+            training = replace(self.settings.training, method=method, from_adapter=before, replay=replay)
             settings = replace(self.settings, training=training)
             workspace = replace(self.workspace, model=self.place.adapter(turn, number), training_data=files[lesson])
             if finetune.plan(settings, workspace).stale() is not None:
@@ -309,6 +317,13 @@ class _AtWork:
         return turn
 
 
+def _replayed(lesson: Lesson, posts: Path, said: Path) -> tuple[Path, ...]:
+    """The examples that a lesson is mixed with."""
+    if lesson == "posts":
+        return ()
+    return (posts,) if lesson == "approved" else (posts, preferences.approved_beside(said))
+
+
 def _same_way(plan: Plan) -> bool:
     """Whether the last run of a stage had these settings and read from the same place."""
     last = plan.read()
@@ -318,8 +333,3 @@ def _same_way(plan: Plan) -> bool:
 def _challenges(version: Version) -> Learned:
     sentence = f"{version.name} serves as a challenger, with {version.share}% of the requests"
     return Learned("challenger", sentence, version.name, dict(version.metrics))
-
-
-def below(figures: dict[str, float], champion: dict[str, float]) -> Iterator[str]:
-    """Why a version may not serve; nothing: it may."""
-    yield from ()

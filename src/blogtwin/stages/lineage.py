@@ -47,8 +47,10 @@ def record(register: Versions, deployed: Deployment, workspace: Workspace) -> tu
     card = read_card(adapter)
     twin = family(deployed.name)
     now = datetime.now(UTC)
-    parent = _parent(card, register.list(twin))
-    seen, remark = posts_seen(adapter, workspace)
+    parent, between = _parent(adapter, register.list(twin))
+    known = [posts_seen(folder, workspace) for folder in (*between, adapter)]
+    seen = [post for posts, _ in known for post in posts]
+    remark = "; ".join(filter(None, dict.fromkeys(why for _, why in known)))
     inherited = register.saw(parent.name) if parent else ()
     row = Version(
         name=deployed.name,
@@ -144,12 +146,28 @@ def _posts(path: Path) -> dict[str, Post]:
         return {}
 
 
-def _parent(card: AdapterCard, known: Sequence[Version]) -> Version | None:
-    """The version whose adapter the training went on from."""
-    if card.parent is None:
+def _parent(adapter: Path, known: Sequence[Version]) -> tuple[Version | None, list[Path]]:
+    """The version whose adapter the training went on from; and adapters between the two, which were never deployed."""
+    shas = {one.adapter_sha256: one.name for one in deployments() if one.name == one.version}
+    named = {one.name: one for one in known}
+    between: list[Path] = []
+    folder: Path | None = adapter
+    while folder and (digest := read_card(folder).parent) is not None:
+        if (found := named.get(shas.get(digest, ""))) is not None:
+            return found, between
+        folder = _went_on_from(folder, digest)
+        between += [folder] if folder else []
+    return None, between
+
+
+def _went_on_from(adapter: Path, digest: str) -> Path | None:
+    """The folder whose weights, with this hash, `adapter` was trained on from, where it is still as it was."""
+    try:
+        manifest = Manifest.model_validate_json(manifest_beside(adapter).read_text("utf-8"))
+    except (OSError, ValidationError, UnicodeDecodeError):
         return None
-    shas = {one.name: one.adapter_sha256 for one in deployments()}
-    return next((version for version in known if shas.get(version.name) == card.parent), None)
+    named = [Path(name) for name, stamp in manifest.inputs.items() if stamp.sha256 == digest]
+    return next((path.parent for path in named if path.is_file() and hash_file(path) == digest), None)
 
 
 def _sizes(deployed: Deployment, card: AdapterCard) -> dict[str, float]:

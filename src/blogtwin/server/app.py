@@ -19,7 +19,17 @@ from blogtwin.errors import UsageError
 from blogtwin.feedback.database import Database
 from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
-from blogtwin.server import api_feedback, api_generate, api_jobs, api_quiz, api_twins, health, openai_api, refusals
+from blogtwin.server import (
+    api_feedback,
+    api_generate,
+    api_jobs,
+    api_quiz,
+    api_report,
+    api_twins,
+    health,
+    openai_api,
+    refusals,
+)
 from blogtwin.server.generation import Asking
 from blogtwin.server.jobs import Jobs
 from blogtwin.server.limits import Limits
@@ -79,7 +89,7 @@ def create_app(settings: Settings, workspace: Workspace, database: Database | No
     state.generation = Asking(state.store, state.twins, Speakers(settings, state.twins, state.versions), state.topics)
     state.limits = Limits(settings.server.per_minute)
     state.jobs = Jobs(database, settings)
-    for part in (api_generate, api_feedback, api_twins, api_jobs, api_quiz, openai_api, health):
+    for part in (api_generate, api_feedback, api_twins, api_jobs, api_quiz, api_report, openai_api, health):
         app.include_router(part.router)
     app.include_router(pages)
     refusals.add_to(app)

@@ -39,7 +39,7 @@ def dashboard() -> HTMLResponse:
     return _page("dashboard")
 
 
-@router.api_route("/report", methods=["GET", "HEAD"], response_class=HTMLResponse)
+@router.get("/report", response_class=HTMLResponse)
 def report(here: Here, twin: Annotated[str | None, Query(max_length=64)] = None) -> HTMLResponse:
     """The last evaluation's report of a twin. Raises InputError where there is none."""
     file = here.twins.workspace(here.twins.named(twin)).report.with_suffix(".html")

@@ -203,9 +203,7 @@ export class Compose {
 }
 
 export function dialWords(name, value) {
-  if (value === 0) return "as you are";
-  const [low, high] = $(`#${name}`).dataset.ends.split(",");
-  return `${Math.abs(value) === 2 ? "very " : "more "}${value < 0 ? low : high}`;
+  return $(`#${name}`).dataset.words.split(",")[value + 2];
 }
 
 export function countWords(text) {

@@ -7,7 +7,7 @@ import { training } from "./jobs.js";
 import { element, render } from "./markdown.js";
 import { $, chosenTwin, showFault, start } from "./shell.js";
 
-const POINTS = 30; // of the line; more days are put together
+const POINTS = 15; // of the line at most, so that each says something: days with few ratings are put together
 const Z = 1.959964;
 const LONG = 600; // characters of a text that is folded
 
@@ -23,14 +23,14 @@ function wilson(likes, total) {
 
 function points(days) {
   const rated = days.filter((day) => day.likes + day.dislikes);
-  const size = Math.ceil(rated.length / POINTS);
-  const grouped = [];
-  for (let at = 0; at < rated.length; at += size) {
-    const group = rated.slice(at, at + size);
-    const [likes, dislikes] = ["likes", "dislikes"].map((name) => group.reduce((sum, day) => sum + day[name], 0));
-    grouped.push({ name: group[0].name, likes, dislikes, ...wilson(likes, likes + dislikes) });
+  const least = rated.reduce((sum, day) => sum + day.likes + day.dislikes, 0) / POINTS;
+  const groups = [];
+  for (const { name, likes, dislikes } of rated) {
+    const last = groups.at(-1);
+    if (last && last.likes + last.dislikes < least) Object.assign(last, { name, likes: last.likes + likes, dislikes: last.dislikes + dislikes });
+    else groups.push({ name, likes, dislikes });
   }
-  return grouped;
+  return groups.map((group) => ({ ...group, ...wilson(group.likes, group.likes + group.dislikes) }));
 }
 
 function between(tally) {
@@ -134,9 +134,10 @@ async function all() {
 }
 
 async function report() {
-  const address = `/report${query({ twin })}`;
-  const there = await fetch(address, { method: "HEAD" }).catch(() => ({ ok: false }));
-  Object.assign($("#report"), { href: address, hidden: !there.ok });
+  const { page, sentence } = await get(`/api/report${query({ twin })}`);
+  $("#evaluation").hidden = !page;
+  $("#report-told").textContent = sentence;
+  $("#report").href = `/report${query({ twin })}`;
 }
 
 async function main() {

@@ -63,7 +63,7 @@ function ask() {
       return button;
     }),
   );
-  $("#skip").firstChild.textContent = "Skip ";
+  $("#skip").replaceChildren("Skip ", element("kbd", {}, "s"));
   $("#question").focus({ preventScroll: true });
   scrollTo({ top: 0 });
   $("#status").textContent = `Round ${place + 1}.`;
@@ -92,7 +92,7 @@ function reveals(writers, at) {
     button.dataset.writer = writers[which];
     button.querySelector(".who").textContent = names[writers[which]] + (which === at ? ", whom you chose" : "");
   }
-  $("#skip").firstChild.textContent = "Go on ";
+  $("#skip").replaceChildren("Go on ", element("kbd", {}, "Enter"));
   $("#status").textContent = `${writers[at] === "author" ? "Right" : "No"}: ${writers.map((one, which) => `${which + 1} is ${names[one]}`).join(", ")}.`;
 }
 

@@ -51,7 +51,7 @@ class Database:
         Waits for a lock and for a server that is away, before the block; where the connection breaks inside of it, raises
         StoreError: use `write` for work that can be done again. Not to be nested: SQLite has one writer.
         """
-        with self._transaction(self._ways.writer, self._wait) as connection:
+        with self._turn(), self._transaction(self._ways.writer, self._wait) as connection:
             yield connection
 
     @contextmanager
@@ -68,7 +68,7 @@ class Database:
         return self._retried(self._worked, work, self._wait)
 
     def _worked(self, work: Callable[[Connection], T]) -> T:
-        with self._ways.writer.begin() as connection:
+        with self._turn(), self._ways.writer.begin() as connection:
             return work(connection)
 
     def read(self, work: Callable[[Connection], T]) -> T:
@@ -88,16 +88,26 @@ class Database:
     def compact(self) -> None:
         """Let deleted texts leave SQLite's log, too; where another reads at the moment they leave it later."""
         if self._ways.writer.dialect.name == "sqlite":
-            connection = self._ways.writer.raw_connection()  # a checkpoint cannot stand in a transaction
-            try:
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-            finally:
-                connection.close()
+            with self._turn():
+                connection = self._ways.writer.raw_connection()  # a checkpoint cannot stand in a transaction
+                try:
+                    connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+                finally:
+                    connection.close()
 
     def close(self) -> None:
         """Give back all connections that are not in use."""
         self._ways.reader.dispose()
         self._ways.writer.dispose()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._ways.turns.take(self._wait):
+            raise troubles.busy(self.name, self._wait)
+        try:
+            yield
+        finally:
+            self._ways.turns.give()
 
     @contextmanager
     def _transaction(self, engine: Engine, wait: float) -> Iterator[Connection]:

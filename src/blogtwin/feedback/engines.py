@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 
 from blogtwin import atomic, workspace
 from blogtwin.errors import ConfigError
+from blogtwin.feedback.turns import Turns
 
 _READERS = 16  # connections at a time
 _WRITERS = 16
@@ -27,11 +28,12 @@ _URLS = "feedback.database_url is postgresql://NAME:PASSWORD@HOST/DATABASE, or e
 
 @dataclass(frozen=True)
 class Engines:
-    """name: as messages show it, without a password. reader refuses to write."""
+    """name: as messages show it, without a password. reader refuses to write. turns: of those who write."""
 
     name: str
     reader: Engine
     writer: Engine
+    turns: Turns
 
 
 def engines(url: str | None, wait: float) -> Engines:
@@ -60,14 +62,14 @@ def _sqlite(path: Path, wait: float) -> Engines:
             # and then another process that ends takes itself for the last one, and removes the log.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     url = URL.create("sqlite", database=str(path))
-    # One writer at a time: those of this process wait for its one connection, which is quicker than waiting for the file's lock.
+    # SQLite has one writer at a time: to wait for a turn is quicker, and fairer, than to ask for the file's lock again and again.
     writer = _engine(url, connect_args=_lite(wait), pool_size=1, max_overflow=0, pool_timeout=wait)
     reader = _engine(url, connect_args=_lite(wait), pool_size=_READERS, max_overflow=0, pool_timeout=wait)
     _on_connect(writer, "PRAGMA journal_mode=WAL", "PRAGMA secure_delete=ON")
     _on_connect(reader, "PRAGMA query_only=ON")
     _begin(writer, "BEGIN IMMEDIATE")
     _begin(reader, "BEGIN")
-    return Engines(str(path), reader, writer)
+    return Engines(str(path), reader, writer, Turns(1))
 
 
 def _lite(wait: float) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def _postgresql(url: URL, wait: float) -> Engines:
     )
     reading = {"options": f"{locks} -c default_transaction_read_only=on"}
     reader = _engine(url, connect_args=patience | reading, max_overflow=_READERS - shared["pool_size"], **shared)
-    return Engines(url.render_as_string(hide_password=True).replace("+psycopg", ""), reader, writer)
+    return Engines(url.render_as_string(hide_password=True).replace("+psycopg", ""), reader, writer, Turns(_WRITERS))
 
 
 def _engine(url: URL, **options: Any) -> Engine:

@@ -35,7 +35,7 @@ _AGAIN = ("40001", "40P01", "57P01", "57P02", "57P03")  # a deadlock, or a serve
 def told(fault: SQLAlchemyError, name: str, wait: float) -> StoreError | None:
     """What `fault` means to a user of the database `name`, or None where it is a mistake of ours. wait: seconds waited."""
     if isinstance(fault, TimeoutError):
-        return StoreError(f"{name} has been busy for {wait:g} seconds", "try again when the long work on it has ended")
+        return busy(name, wait)
     if not isinstance(fault, DBAPIError):
         return None
     if isinstance(fault.orig, sqlite3.Error):
@@ -49,6 +49,13 @@ def told(fault: SQLAlchemyError, name: str, wait: float) -> StoreError | None:
     if known is None:
         return None
     return StoreError(f"the database {name} {known[0].format(wait=wait)}", known[1])
+
+
+def busy(name: str, wait: float) -> StoreError:
+    """Others of this program had all connections for `wait` seconds."""
+    return StoreError(
+        f"the database {name} has been busy for {wait:g} seconds", "try again when the long work on it has ended"
+    )
 
 
 def passes(fault: SQLAlchemyError) -> bool:

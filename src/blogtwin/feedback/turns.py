@@ -1,0 +1,44 @@
+"""So many at a time, in the order of asking. In: threads. Out: the same, each in its turn.
+
+Locks and pools of connections go to whoever asks first after a release, which is mostly the thread that just let go: of 64
+writers some wait for half a second, while others wait for nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+
+class Turns:
+    """A lock with `places`, given in the order in which it was asked for."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+
+    def take(self, wait: float) -> bool:
+        """Whether this thread got a place within `wait` seconds; if so, it must `give` it back."""
+        with self._guard:
+            if self._free:
+                self._free -= 1
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        if mine.acquire(timeout=wait):
+            return True
+        with self._guard:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                return False
+        return True  # it came at the last moment
+
+    def give(self) -> None:
+        """Let the next one in."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1

@@ -17,14 +17,13 @@ from typing import Literal
 from blogtwin import jsonl
 from blogtwin.config import Method, Settings, model_name
 from blogtwin.errors import InputError, NothingUsable, ProofFailed
-from blogtwin.evaluation.floor import below
 from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
 from blogtwin.manifest import Plan
 from blogtwin.progress import Progress
 from blogtwin.records import content_id
 from blogtwin.service_records import Feedback, Version
-from blogtwin.stages import deploy, evaluate, finetune, ingest, lineage, preferences, prepare, promotion
+from blogtwin.stages import deploy, evaluate, finetune, ingest, lineage, preferences, prepare, promotion, rollout
 from blogtwin.stages.turn import Lesson, Place, Refusal, Turn, alone
 from blogtwin.stages.versions import family
 from blogtwin.workspace import Workspace
@@ -74,18 +73,25 @@ def run(
     """
     twin = family(settings.deployment.model_name)
     with alone(twin, wait), lineage.register(settings) as register:
-        for told in promotion.mend(settings, register, twin):
+        notes = [*promotion.mend(settings, register, twin), *_looked(settings, register, twin)]
+        for told in notes:
             progress.note(told)
         at_work = _AtWork(settings, workspace, progress, register, twin)
         turn = None if anew else at_work.place.open_turn()
         if turn is None:
             news = at_work.news()
             if news.count < settings.learning.minimum:
-                return Learned("not enough", not_enough(settings, twin, news))
+                return Learned("not enough", not_enough(settings, twin, news), notes=tuple(notes))
             turn = at_work.begin(news)
         else:
             progress.note(f"going on with a turn that was cut off; it was {turn.done}")
-        return at_work.finish(turn)
+        return replace(at_work.finish(turn), notes=tuple(notes))
+
+
+def _looked(settings: Settings, register: Versions, twin: str) -> Iterator[str]:
+    """What readers have decided of the challengers since the last look, and what was done about it."""
+    for step in rollout.run(settings, register, twin):
+        yield f"{step.version} {step.sentence}"
 
 
 def dry_run(settings: Settings, workspace: Workspace) -> list[str]:
@@ -279,30 +285,40 @@ class _AtWork:
         """Measured beside the champion; above the floor it gets its first share."""
         assert turn.version is not None
         version = self.register.find(turn.version)
-        if version and version.state != "candidate":  # the run was killed after its last transaction
+        if version is None or version.state == "retired":
+            return self._refused(turn, "it was retired before it was measured")
+        if version.name == turn.parent:
+            return self._refused(turn, "training made nothing better, and it is the champion as it was")
+        if version.state != "candidate":  # the run was killed after its last transaction
             self.place.end()
-            return _challenges(version)
+            return _challenges(version, {})
         self.progress.note("learning 4/4: evaluate it beside the champion")
-        figures, champion = self._measured(turn.version), self._measured(turn.parent)
-        reasons = list(below(figures, champion))
-        if reasons:
-            why = "; ".join(reasons)
-            self.register.retire(turn.version, f"below the floor: {why}")
-            self.place.end(Refusal.of(turn, turn.version, why))
-            return Learned("refused", f"{turn.version} is not let serve: {why}", turn.version, figures)
-        share = self.settings.learning.shares[0]
+        champion = self._champion()
+        figures, _ = self._measured(turn.version), self._measured(champion.name)
+        if reasons := rollout.below_floor(self.place.report(turn.version), self.place.report(champion.name)):
+            self.register.retire(turn.version, f"below the floor: {'; '.join(reasons)}")
+            return self._refused(turn, "; ".join(reasons), figures)
+        rollout.make_room(self.register, self.twin)
+        return self._let_serve(turn, turn.version, figures)
+
+    def _let_serve(self, turn: Turn, version: str, figures: dict[str, float]) -> Learned:
+        """Its first share; with it, in one transaction, the feedback counts as learned, but what was judged again meanwhile."""
         learned = turn.new if turn.lessons[-1] != "posts" else ()
-        why = f"learned from {_counted(len(learned), turn.posts)}"
         self.register.traffic(
             self.twin,
-            {turn.version: share},
-            why,
-            also=lambda connection: self.store.learned(connection, learned, str(turn.version), turn.read_at),
+            {version: self.settings.learning.shares[0]},
+            f"learned from {_counted(len(learned), turn.posts)}",
+            also=lambda connection: self.store.learned(connection, learned, version, turn.read_at),
         )
         self.place.end()
-        found = self.register.find(turn.version)
+        found = self.register.find(version)
         assert found is not None
-        return replace(_challenges(found), figures=figures)
+        return _challenges(found, figures)
+
+    def _refused(self, turn: Turn, why: str, figures: dict[str, float] | None = None) -> Learned:
+        """It serves nobody; its feedback stays unlearned, and is tried again together with more."""
+        self.place.end(Refusal.of(turn, turn.version or "", why))
+        return Learned("refused", f"{turn.version} is not let serve: {why}", turn.version, figures)
 
     def _measured(self, version: str) -> dict[str, float]:
         """The figures of an evaluation, which is not done again while nothing of it has changed."""
@@ -330,6 +346,6 @@ def _same_way(plan: Plan) -> bool:
     return last is not None and last.settings == plan.settings_hash and set(plan.listings) <= set(last.inputs)
 
 
-def _challenges(version: Version) -> Learned:
-    sentence = f"{version.name} serves as a challenger, with {version.share}% of the requests"
-    return Learned("challenger", sentence, version.name, dict(version.metrics))
+def _challenges(version: Version, figures: dict[str, float]) -> Learned:
+    sentence = f"{version.name} serves as a {version.state}, with {version.share}% of the requests"
+    return Learned("challenger", sentence, version.name, figures)

@@ -3,7 +3,8 @@
     uv run python bench/authors.py CORPORA [--draws 3]
 
 CORPORA holds skeeto/, raphlinus/, others/chriskrycho/, others/endler/ and others/willkg/. Each is read by `blogtwin ingest`, its
-cleaned posts taken; code and links are taken out by `evaluation.words.prose` (what a link is called stays, its address goes).
+cleaned posts taken without drafts, as `prepare-dataset` does (one is pseudo-random filler that tries a page's design, and nobody
+wrote it); code and links are taken out by `evaluation.words.prose` (what a link is called stays, its address goes).
 
 The protocol. In each draw every author's posts of 200 words and more are shuffled; 20 are the profile, and of up to 60 others
 one window of 200, 500 and 1,000 words each is a text in question. For every ordered pair (A, B) of authors, texts by A and
@@ -97,14 +98,14 @@ METHODS: dict[str, Method] = {"strangers": strangers, "known": known, "obvious":
 
 
 def read(corpora: Path) -> dict[str, list[str]]:
-    """Author → prose of the posts, as blogtwin reads them."""
+    """Author → prose of the posts, as blogtwin reads them and without drafts, which it does not learn from either."""
     out = {}
     with tempfile.TemporaryDirectory() as folder:
         for author in AUTHORS:
             posts = Path(folder) / author.replace("/", "-") / "raw_blogs.jsonl"
             if code := blogtwin(["ingest", "--input-dir", str(corpora / author), "--output", str(posts), "--json"]):
                 raise SystemExit(code)
-            out[author] = [prose(post.text) for post in jsonl.read(posts, Post)]
+            out[author] = [prose(post.text) for post in jsonl.read(posts, Post) if not post.draft]
     return out
 
 

@@ -100,10 +100,10 @@ def test_japanese_writers_are_told_apart_by_characters() -> None:
 
 def test_a_sign_that_nobody_known_has_makes_a_text_less_like_all_of_them() -> None:
     known = ["The tide went out at six, and I followed.", "At six the tide went out, as it does."]
-    alike, strange = similarities(known, [known[0], known[0] + " Quixotic zebras jazzed by."])
-    assert alike[0] == pytest.approx(1)
-    assert strange[0] < 0.95
-    assert strange[1] < alike[1]
+    for alike, strange in similarities(known, [known[0], known[0] + " Quixotic zebras jazzed by."]):
+        assert alike[0] == pytest.approx(1)
+        assert strange[0] < 0.95
+        assert strange[1] < alike[1]
 
 
 def test_a_post_left_out_scores_as_if_it_had_never_been_there() -> None:

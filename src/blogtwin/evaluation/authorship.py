@@ -7,15 +7,16 @@ says no more than that the text is not the base's.
 Two kinds of signs, of form more than of subject: pairs of neighbouring words and marks, and sequences of characters.
 A sign is there or not, weighed by how few pieces of text have it (Spärck Jones, 1972, Journal of Documentation 28(1)); pieces
 are compared by the cosine, and the author is told from the imposters by ridge regression on these similarities (Saunders et
-al., 1998, ICML). That imposters are needed at all, and that the question is which of two is nearer, is Koppel and Winter,
-2014, JASIST 65(1). docs/evaluation.md says on whose texts each was chosen.
+al., 1998, ICML), one for each kind of signs, whose scores are averaged (the sum rule: Kittler et al., 1998, IEEE Transactions
+on Pattern Analysis and Machine Intelligence 20(3)). That imposters are needed at all, and that the question is which of two is
+nearer, is Koppel and Winter, 2014, JASIST 65(1). docs/evaluation.md says on whose texts each was chosen.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -65,12 +66,13 @@ def authorship(
     writer = np.array([place for place, posts in enumerate(pieces) for post in posts for _ in post])
     post = np.array([number for number, one in enumerate(one for posts in pieces for one in posts) for _ in one])
     between = similarities(known, [*known, *asked])
-    fitted = _Ridge(between[: len(known)], writer)
-    scores = fitted.scores(between[len(known) :])
+    fitted = [_Ridge(one[: len(known)], writer) for one in between]
+    scores = np.mean([fit.scores(one[len(known) :]) for fit, one in zip(fitted, between, strict=True)], axis=0)
     # What scores unseen posts get is seen by leaving each of the author's posts out, and each stranger; one alone, by post.
-    left_out = fitted.unseen(np.where(writer == 0, post, post if len(imposters) < 2 else -writer))
+    group = np.where(writer == 0, post, post if len(imposters) < 2 else -writer)
+    left_out = np.mean([fit.unseen(group) for fit in fitted], axis=0)
     chance = _calibrated(left_out, writer == 0, scores)
-    chance[_unlike(between, np.where(writer == 0, post, -1))] = 0
+    chance[_unlike(between.mean(0), np.where(writer == 0, post, -1))] = 0
     return tuple(
         Attribution(score=float(score), probability=float(one)) for score, one in zip(scores, chance, strict=True)
     )
@@ -89,15 +91,13 @@ def _unlike(between: Array, post: NDArray[np.int_]) -> NDArray[np.bool_]:
 
 
 def similarities(known: Sequence[str], texts: Sequence[str]) -> Array:
-    """Cosine of each of `texts` with each of `known`, the mean over the kinds of signs; shape (texts, known).
+    """Cosine of each of `texts` with each of `known` by each kind of signs; shape (kinds, texts, known).
 
     Rarity is counted over `known`. A sign that none of these has is as rare as can be and makes a text less like all of them.
     """
     letters = _LETTERS_UNSPACED if unspaced(" ".join(known[:20])) else _LETTERS
-    total = np.zeros((len(texts), len(known)))
-    for signs in (_pairs, lambda text: _sequences(text, letters)):
-        total += _cosines([signs(text) for text in known], [signs(text) for text in texts])
-    return total / 2
+    kinds: tuple[Callable[[str], Signs], ...] = (_pairs, lambda text: _sequences(text, letters))
+    return np.stack([_cosines([signs(text) for text in known], [signs(text) for text in texts]) for signs in kinds])
 
 
 def _cosines(known: Sequence[Signs], texts: Sequence[Signs]) -> Array:

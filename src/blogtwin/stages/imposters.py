@@ -17,7 +17,7 @@ _WORDS = 100  # of a post, at least
 
 
 def others(folder: Path, settings: Settings, progress: Progress) -> dict[str, list[str]]:
-    """Up to _POSTS posts of each writer, evenly from first to last, cleaned as the author's were.
+    """Up to _POSTS posts of each writer, evenly from first to last, cleaned as the author's were; drafts as for them.
 
     Raises InputError when the folder is not there, or holds no post of anybody.
     """
@@ -45,4 +45,5 @@ def _posts(writer: Path, settings: Settings) -> list[str]:
     files = [one for one in walk(writer, data.formats) if one.reason is None]
     every = max(1, len(files) // _POSTS)
     posts = (reader.file(one).post for one in files[::every])
-    return [post.text for post in posts if post and count_words(post.text) >= _WORDS][:_POSTS]
+    wanted = (post for post in posts if post and (data.drafts or not post.draft))
+    return [post.text for post in wanted if count_words(post.text) >= _WORDS][:_POSTS]

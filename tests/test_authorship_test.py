@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from blogtwin.config import DataSettings, Settings
 from blogtwin.evaluation.authorship import _Ridge, authorship, similarities
 from blogtwin.evaluation.words import cut, prose, tokens, words
+from blogtwin.progress import Silent
+from blogtwin.stages.imposters import others
 from conftest import EXAMPLES
 from test_voice import model_texts
 
@@ -61,6 +65,24 @@ def test_several_writers_serve_as_imposters_by_the_writer(posts: list[str]) -> N
     shouting = [text.upper() for text in model_texts(6, seed=3)]
     found = authorship(posts[:12], {"one": model_texts(6, seed=1), "two": shouting}, [posts[12], shouting[0].lower()])
     assert found[0].probability > 0.5 > found[1].probability
+
+
+def test_drafts_of_other_writers_are_taken_only_where_the_authors_own_are(tmp_path: Path) -> None:
+    (tmp_path / "ann").mkdir()
+    text = "The tide went out at six, and I followed it to the end of the pier. " * 10
+    (tmp_path / "ann" / "posted.md").write_text(f"---\ntitle: Posted\n---\n\n{text}\n", encoding="utf-8")
+    (tmp_path / "ann" / "filler.md").write_text(f"---\ntitle: Filler\ndraft: true\n---\n\n{text}\n", encoding="utf-8")
+    for drafts, many in ((False, 1), (True, 2)):
+        settings = Settings(data=DataSettings(drafts=drafts))
+        assert len(others(tmp_path, settings, Silent())["ann"]) == many
+
+
+def test_each_kind_of_signs_has_a_say_in_the_score(posts: list[str]) -> None:
+    strange = model_texts(12, seed=1)
+    own, respelt, other = posts[12], posts[12].upper(), strange[0]
+    # In capitals no sequence of letters is the author's, and every pair of words still is.
+    found = authorship(posts[:12], {"base": strange[1:]}, [own, respelt, other])
+    assert found[0].score > found[1].score > found[2].score
 
 
 def test_the_same_texts_give_the_same_answer(posts: list[str]) -> None:

@@ -138,7 +138,8 @@ def _sentence(action: Action, share: int, champion: Version, told: Sequence[Rati
         "roll back": "is rolled back: readers like it less",
     }
     strength = {"wait": found.better, "share": found.worth, "promote": found.better, "roll back": found.worse}
-    return f"{does[action]} beside {champion.name}; {_counts(told)}; evidence {strength[action]:.3g}, {found.needed:.3g} is enough"
+    weighed = f"evidence {strength[action]:.3g}, {found.needed:.3g} is enough"
+    return f"{does[action]} beside {champion.name}; {_counts(told)}; {weighed}"
 
 
 def _counts(told: Sequence[Rating | Block]) -> str:

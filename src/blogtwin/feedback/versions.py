@@ -79,6 +79,12 @@ class Versions:
                 connection.execute(insert(_POSTS), rows)
             return self._of(connection, version.name)
 
+    def measured(self, name: str, figures: Mapping[str, float]) -> None:
+        """Add what an evaluation found to a version's metrics. Raises InputError for an unknown version."""
+        with self.database.writing() as connection:
+            metrics = self._of(connection, name, locked=True).metrics | dict(figures)
+            connection.execute(update(_VERSIONS).where(_VERSIONS.c.name == name).values(metrics=metrics))
+
     def list(self, twin: str | None = None) -> Sequence[Version]:
         """All versions, or those of one twin: the newest first."""
         query = select(_VERSIONS).order_by(_VERSIONS.c.created_at.desc(), _VERSIONS.c.name)

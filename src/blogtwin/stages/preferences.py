@@ -141,11 +141,12 @@ def _plan(settings: Settings, output: Path, rows: FileStamp) -> Plan:
 def _require_some(found: Learned, problems: int, twin: str) -> None:
     sides = (found.train, found.validation)
     if not any((*side.preferences, *side.ratings, *side.approved) for side in sides):
-        said = f"none of {found.rows} judgements says" if found.rows else "there is no judgement that says"
-        more = (
-            f" ({problems} are left out, {found.trivial} are edits of a typo or of white space)" if found.rows else ""
+        if not found.rows:
+            raise NothingUsable(f"nobody has judged a text of {twin} yet", "judge some: blogtwin serve")
+        why = f"{problems} are left out, {found.trivial} are edits of a typo or of white space"
+        raise NothingUsable(
+            f"none of {found.rows} judgements says what is better ({why})", "judge more: blogtwin serve"
         )
-        raise NothingUsable(f"{said} what is better{more}", "judge some texts first: blogtwin serve")
     if found.asked < 2 and (found.train.preferences or found.train.ratings):
         raise NothingUsable(
             f"all {found.rows} judgements are about one question: another is needed, to measure on what was not learned",

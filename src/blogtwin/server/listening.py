@@ -23,7 +23,7 @@ def bind(host: str, port: int) -> socket.socket:
     """The port, taken before anything slow begins; 0: a free one. Raises UsageError when it cannot be had."""
     try:
         kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=kind, backlog=_WAITING)  # type: ignore[arg-type]
+        return socket.create_server(address[:2], family=kind, backlog=_WAITING)
     except socket.gaierror as fault:
         raise UsageError(
             f"{host} is no address of this machine", "serve this machine alone: --host 127.0.0.1"

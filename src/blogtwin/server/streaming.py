@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
@@ -31,43 +32,67 @@ class _End(NamedTuple):
     fault: BaseException | None
 
 
+class _Inbox:
+    """Pieces that threads put in and the loop takes out; the loop is woken once for all that came since it last looked."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._there = asyncio.Event()
+        self._pieces: deque[tuple[int, str | _End]] = deque()
+        self._woken = False
+
+    def put(self, number: int, piece: str | _End) -> None:
+        """From any thread. Raises RuntimeError when the loop has ended."""
+        self._pieces.append((number, piece))
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._there.set)
+
+    async def take(self) -> list[tuple[int, str | _End]]:
+        """All that is there, at least one."""
+        while not self._pieces:
+            self._there.clear()
+            self._woken = False
+            if not self._pieces:  # what came before the flag fell did not wake anybody
+                await self._there.wait()
+        return [self._pieces.popleft() for _ in range(len(self._pieces))]
+
+
 async def merged(voices: Sequence[Voice]) -> AsyncGenerator[tuple[int, str]]:
     """(which answer, a piece of it), until all have ended. Raises what an answer raises, when the pieces before it were given.
 
     Closing it, or cancelling whoever waits for it, stops all answers at once.
     """
-    loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[tuple[int, str | _End]] = asyncio.Queue()
+    inbox = _Inbox()
 
     def read(number: int, answer: Answer) -> None:
         fault: BaseException | None = None
         with contextlib.suppress(RuntimeError):  # the loop has ended; nobody listens
             try:
                 for piece in answer:
-                    loop.call_soon_threadsafe(queue.put_nowait, (number, piece))
+                    inbox.put(number, piece)
             except Exception as told:
                 fault = told
             finally:
-                loop.call_soon_threadsafe(queue.put_nowait, (number, _End(fault)))
+                inbox.put(number, _End(fault))
 
     async def take_turn(number: int, voice: Voice) -> None:
         async with voice.turns:
-            await loop.run_in_executor(_THREADS, read, number, voice.answer)
+            await asyncio.get_running_loop().run_in_executor(_THREADS, read, number, voice.answer)
 
     tasks = [asyncio.create_task(take_turn(number, voice)) for number, voice in enumerate(voices)]
     left = len(voices)
     try:
         while left:
-            waiting = [await queue.get()]
-            while not queue.empty():
-                waiting.append(queue.get_nowait())
             together: dict[int, str] = {}
-            ends = [one for _, one in waiting if isinstance(one, _End)]
-            for number, piece in waiting:
+            ends: list[_End] = []
+            for number, piece in await inbox.take():
                 if isinstance(piece, str):
                     together[number] = together.get(number, "") + piece
-            for number, piece in together.items():
-                yield number, piece
+                else:
+                    ends.append(piece)
+            for number, text in together.items():
+                yield number, text
             left -= len(ends)
             for end in ends:
                 if end.fault is not None:

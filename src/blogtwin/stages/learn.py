@@ -261,8 +261,10 @@ class _AtWork:
         for number, lesson in enumerate(turn.lessons):
             method: Method = "sft" if lesson == "posts" or lesson == "approved" else lesson
             self.progress.note(f"learning 2/4: train with {method}, from {files[lesson].name}")
-            replay = tuple(path for path in _replayed(lesson, data, said) if path.is_file())
-            training = replace(self.settings.training, method=method, from_adapter=before, replay=replay)
+            training = replace(self.settings.training, method=method, from_adapter=before)
+            if self.settings.learning.replay and (training.sft_weight or method != "dpo"):
+                again = tuple(path for path in _replayed(lesson, data, said) if path.is_file())
+                training = replace(training, replay=again)
             settings = replace(self.settings, training=training)
             workspace = replace(self.workspace, model=self.place.adapter(turn, number), training_data=files[lesson])
             if finetune.plan(settings, workspace).stale() is not None:

@@ -1,0 +1,345 @@
+"""The loop's turn as it is lived: enough or not, killed at each step, two at once, refused by the floor, with new posts.
+
+A real twin (tiny), real training, real llama.cpp, real SQLite. The tests go on from each other's state, in their order.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from blogtwin.cli.app import main
+from blogtwin.config import Settings, load_settings
+from blogtwin.feedback.database import Database
+from blogtwin.feedback.store import Store
+from blogtwin.feedback.versions import Versions
+from blogtwin.progress import Silent, Task
+from blogtwin.runtimes.llama_cpp import LlamaCpp
+from blogtwin.service_records import Draft, Feedback, Judgement, Version
+from blogtwin.stages import learn
+from blogtwin.stages.turn import Place, Turn, alone
+from blogtwin.workspace import Workspace, find_deployment
+from test_pipeline import NOUNS, paragraph
+
+TWIN = "my-twin"
+LEARN = ["learn", "--model-name", TWIN]
+CONFIG = """
+training: {epochs: 1, max_length: 256, learning_rate: 2e-3}
+evaluation: {samples: 2, max_tokens: 24, few_shot_posts: 0, test_prompts_file: prompts.txt}
+deployment: {runtime: llama-cpp, quantize: f16}
+data: {input_dir: blog}
+learning: {minimum: 5}
+"""
+
+
+def said(number: int) -> Feedback:
+    """A draft that was edited into something better."""
+    now = datetime.now(UTC)
+    draft = f"In conclusion, thing {number} is a game changer! It is a rich tapestry of delights, number {number}!"
+    better = f"The thing was there at six. I looked at it for {number} minutes; it looked back."
+    prompt = f"Write about {NOUNS[number % 8]} number {number * 37} and what became of it after the {number}th day."
+    one = Draft(version="my-twin:2026-11-21-ab12cd", text=draft)
+    told: dict[str, Any] = {"twin": TWIN, "kind": "write", "subject": "things", "prompt": prompt, "response": draft}
+    dates = {"created_at": now, "judged_at": now}
+    return Feedback(
+        id=f"f{number:03}", drafts=(one,), version=one.version, rating=-1, edited_text=better, **told, **dates
+    )
+
+
+@contextmanager
+def database() -> Iterator[tuple[Store, Versions]]:
+    opened = Database.open(None)
+    try:
+        yield Store(opened, timedelta(minutes=15)), Versions(opened)
+    finally:
+        opened.close()
+
+
+def unlearned() -> set[str]:
+    with database() as (store, _):
+        return {row.id for row in store.rows(twin=TWIN, unlearned=True)}
+
+
+def listed(state: str) -> list[Version]:
+    with database() as (_, register):
+        return [one for one in register.list(TWIN) if one.state == state]
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
+    """A folder with a twin that the pipeline has made and deployed."""
+    folder = tmp_path_factory.mktemp("workshop")
+    (folder / "blog").mkdir()
+    for place, noun in enumerate(NOUNS):
+        body = "\n\n".join(paragraph(noun, place * 7 + number) for number in range(3))
+        (folder / "blog" / f"{noun}.md").write_text(f"---\ntitle: About the {noun}\n---\n{body}\n", encoding="utf-8")
+    (folder / "pipeline_config.yaml").write_text(CONFIG, encoding="utf-8")
+    (folder / "prompts.txt").write_text("Write about a kettle.\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("BLOGTWIN_HOME", str(folder / "home"))
+        made = ["--model-name", TWIN, "--base-model", str(tiny_base), "--until", "deploy"]
+        assert main(["pipeline", *made]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _there(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workshop)
+    monkeypatch.setenv("BLOGTWIN_HOME", str(workshop / "home"))
+
+
+def test_too_little_to_learn_from_is_a_sentence_and_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    with database() as (store, _):
+        store.add(map(said, range(4)))
+    before = sorted(Path().rglob("*"))
+    assert main(LEARN) == 0
+    assert capsys.readouterr().out.startswith("my-twin has 4 judgements new to learn from; 5 are wanted")
+    assert main([*LEARN, "--minimum", "3", "--dry-run"]) == 0
+    assert "would learn from 4 judgements" in capsys.readouterr().out
+    assert {path for path in sorted(Path().rglob("*")) if path not in before} <= {
+        Path("home/learning"),
+        Path("home/learning/my-twin.lock"),
+    }
+    assert main(["learn", "--model-name", "nobody"]) == 1
+    assert "no twin named nobody has been deployed" in capsys.readouterr().err
+
+
+def test_of_two_at_once_one_leaves_and_one_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    with alone(TWIN, wait=False):
+        assert main(LEARN) == 1
+        assert "my-twin is learning already" in capsys.readouterr().err
+        waiting = subprocess.Popen([sys.executable, "-m", "blogtwin", *LEARN, "--wait"], stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(3)
+    out, _ = waiting.communicate(timeout=60)
+    assert (waiting.returncode, "5 are wanted" in out.decode()) == (0, True)
+
+
+# --- killed at each step
+
+POINTS = (
+    "before begin",
+    "after begin",
+    "after gathered",
+    "at Training",
+    "before trained",
+    "after trained",
+    "at Writing GGUF",
+    "at Asking the deployed twin",
+    "before deployed",
+    "after deployed",
+    "at Answers of",
+    "at Measuring",
+    "before learned",
+    "before end",
+)
+
+
+def die(*_: Any, **__: Any) -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+class Killing(Silent):
+    """The process is killed in the middle of a piece of work."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+
+    @contextmanager
+    def task(self, label: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        with super().task(label, total, unit) as task:
+            if label.startswith(self.label):
+                task.advance = die  # type: ignore[method-assign]
+            yield task
+
+
+def around(kind: type, name: str, when: str, wanted: Callable[..., bool]) -> None:
+    """Die before or after a call of a method."""
+    real = getattr(kind, name)
+
+    def called(*given: Any, **named: Any) -> Any:
+        if when == "before" and wanted(*given):
+            die()
+        made = real(*given, **named)
+        if when == "after" and wanted(*given):
+            die()
+        return made
+
+    setattr(kind, name, called)
+
+
+def armed(point: str) -> Silent:
+    when, _, what = point.partition(" ")
+    if when == "at":
+        return Killing(what)
+    if what == "learned":  # inside of the last transaction
+        around(Store, "learned", when, lambda *_: True)
+    elif what in ("begin", "end"):
+        around(Place, what, when, lambda *_: True)
+    else:
+        around(Place, "keep", when, lambda _, turn: isinstance(turn, Turn) and turn.done == what)
+    return Silent()
+
+
+def settings() -> Settings:
+    return load_settings(None, {"deployment": {"model_name": TWIN}})
+
+
+def killed_one_after_the_other() -> None:
+    """In a process of its own: for each point a child that goes on with the turn and dies there; tells what it left."""
+    for heavy in ("torch", "peft", "trl"):  # loaded once, for all children
+        importlib.import_module(heavy)
+    for point in POINTS:
+        child = os.fork()
+        if not child:
+            try:
+                progress = armed(point)
+                learn.run(settings(), Workspace.here(settings()), progress)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(3)
+        _, status = os.waitpid(child, 0)
+        if point == "after gathered":  # meanwhile somebody says something more, and something else
+            with database() as (store, _):
+                store.add([said(40)])
+                store.judge("f001", Judgement(comment="on second thoughts"))
+        named = find_deployment(TWIN)
+        told = {
+            "point": point,
+            "killed": os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL,
+            "unlearned": len(unlearned()),
+            "challengers": len(listed("challenger")),
+            "champion": [one.name for one in listed("champion")],
+            "name": named and named.version,
+        }
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+
+
+def test_a_turn_killed_at_each_step_ends_with_nothing_lost_doubled_or_half_deployed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with database() as (store, _):
+        store.add(map(said, range(4, 12)))
+    (champion,) = listed("champion")
+    script = "from test_learn import killed_one_after_the_other as run; run()"
+    there = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run([sys.executable, "-c", script], env=there, capture_output=True, text=True, timeout=300)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["point"] for one in told if one["killed"]] == list(POINTS), done.stderr[-3000:]
+    for one in told:
+        assert (one["champion"], one["name"]) == ([champion.name], champion.name), one
+    late = POINTS.index("after gathered")
+    assert [(one["unlearned"], one["challengers"]) for one in told] == [
+        *[(12, 0)] * late,
+        *[(13, 0)] * (len(POINTS) - late - 1),
+        (2, 1),  # only the file that says what is being done was left
+    ]
+    assert main([*LEARN, "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    (challenger,) = listed("challenger")
+    assert (out["outcome"], out["version"], challenger.share) == ("challenger", challenger.name, 10)
+    assert (challenger.parent, challenger.method) == (champion.name, "dpo")
+    assert unlearned() == {"f001", "f040"}
+    with database() as (store, _):
+        assert {row.learned_by for row in store.rows(twin=TWIN)} == {None, challenger.name}
+    assert sorted(path.name for path in Path("models").iterdir()) == [TWIN, Path(challenger.adapter).name]
+    names = {name for name in LlamaCpp(1).names() if name.startswith(TWIN)}
+    assert names == {f"{TWIN}:latest", champion.name, challenger.name}
+    assert not Path("learning", TWIN, "turn.json").exists()
+
+
+def test_once_more_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    before = (listed("challenger"), unlearned(), sorted(Path("models").iterdir()))
+    assert main(LEARN) == 0
+    assert "has 2 judgements new to learn from; 5 are wanted" in capsys.readouterr().out
+    assert (listed("challenger"), unlearned(), sorted(Path("models").iterdir())) == before
+
+
+def test_new_posts_are_learned_first_and_a_version_s_parents_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    for noun in ("lantern", "harbour", "ladder", "button"):
+        text = "\n\n".join(paragraph(noun, number * 11) for number in range(3))
+        Path("blog", f"{noun}.md").write_text(f"---\ntitle: The {noun}\n---\n{text}\n", encoding="utf-8")
+    assert main([*LEARN, "--dry-run"]) == 0
+    assert "would read the blog folder again first: input blog has changed" in capsys.readouterr().out
+    assert main([*LEARN, "--minimum", "3", "--json"]) == 0
+    version = json.loads(capsys.readouterr().out)["version"]
+    (champion,) = listed("champion")
+    with database() as (_, register):
+        found = register.find(version)
+        seen = {Path(post.path).stem for post in register.saw(version)}
+        before = {Path(post.path).stem for post in register.saw(champion.name)}
+    assert found
+    assert (found.state, found.parent, found.method) == ("challenger", champion.name, "dpo")
+    assert before < seen
+    assert seen & {"lantern", "harbour", "ladder", "button"}
+    assert unlearned() == set()
+    assert len(listed("challenger")) == 2
+
+
+def test_a_version_below_the_floor_serves_nobody_and_its_feedback_waits_for_more(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database() as (store, _):
+        store.add(map(said, range(50, 58)))
+    # Away from what was not liked, with nothing that keeps it near what it was.
+    for name, value in {"TRAINING_SFT_WEIGHT": "0", "TRAINING_BETA": "0.01", "LEARNING_REPLAY": "0"}.items():
+        monkeypatch.setenv(f"BLOGTWIN_{name}", value)
+    serving = [one.name for one in listed("challenger")]
+    waiting = unlearned()
+    assert main([*LEARN, "--lr", "0.05", "--epochs", "2", "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["outcome"] == "refused", out
+    assert "perplexity" in out["sentence"]
+    assert [one.name for one in listed("challenger")] == serving
+    assert out["version"] in [one.name for one in listed("retired")]
+    assert unlearned() == waiting
+    assert main(LEARN) == 0
+    assert "nothing new to learn from (8 more were tried, and the version was refused)" in capsys.readouterr().out
+
+
+def test_a_spoiled_turn_is_named_and_can_be_given_up(capsys: pytest.CaptureFixture[str]) -> None:
+    turn = Path("learning", TWIN, "turn.json")
+    turn.write_text("{}", encoding="utf-8")
+    assert main(LEARN) == 1
+    assert f"rm {turn}" in capsys.readouterr().err
+    assert main([*LEARN, "--anew"]) == 0
+    turn.unlink()
+
+
+def test_the_lock_is_free_again_however_its_holder_ended() -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import time\nfrom blogtwin.stages.turn import alone\nwith alone('x', False): time.sleep(99)",
+        ]
+    )
+    lock = Path("home/learning/x.lock")
+    while not lock.exists():
+        time.sleep(0.02)
+    time.sleep(0.2)
+    holder.kill()
+    holder.wait()
+    taken = threading.Event()
+    with alone("x", wait=False):
+        taken.set()
+    assert taken.is_set()

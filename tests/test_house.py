@@ -102,6 +102,8 @@ def test_only_the_command_line_prints_or_exits() -> None:
         "learn",
         "models list",
         "models rollback",
+        "feedback",
+        "feedback import",
         "doctor",
     ],
 )

@@ -12,7 +12,8 @@ from blogtwin.errors import ConfigError, InputError, UnknownRequest
 from blogtwin.feedback import schema, tables
 from blogtwin.feedback.database import Database
 from blogtwin.feedback.stats import wilson
-from blogtwin.feedback.store import PAGE, Store
+from blogtwin.feedback.store import Store
+from blogtwin.feedback.taking import PAGE
 from blogtwin.records import Message
 from blogtwin.service_records import Draft, Feedback, Generation, Judgement
 

@@ -17,6 +17,7 @@ from blogtwin.cli import (
     deploy,
     doctor,
     evaluate,
+    feedback,
     finetune,
     ingest,
     init,
@@ -56,6 +57,7 @@ for command in (
     serve,
     learn,
     models,
+    feedback,
     doctor,
 ):
     command.add_to(app)

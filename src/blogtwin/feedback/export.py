@@ -20,7 +20,7 @@ Form = Literal["json", "jsonl", "openai", "gemini", "alpaca", "preference"]
 def written(rows: Iterable[Feedback], form: Form) -> Iterator[str]:
     """The file's text, in pieces. A row that says nothing in this form (a dislike is no example) is left out.
 
-    Alpaca and preference have one prompt a line, so texts from within a conversation are left out of them.
+    Alpaca has one prompt a line, so texts from within a conversation are left out of it.
     """
     if form == "jsonl":
         for row in rows:
@@ -77,15 +77,23 @@ def _alpaca(row: Feedback) -> Iterator[dict[str, Any]]:
 
 def _preference(row: Feedback) -> Iterator[dict[str, Any]]:
     """An edit is better than its draft; a chosen draft, or the edit of it, than each of those that were not."""
-    if row.before:
-        return
     better = row.edited_text if row.edited_text is not None else row.response
     worse = [row.response] if row.edited_text is not None else []
     if row.chosen is not None:
         worse += [draft.text for place, draft in enumerate(row.drafts) if place != row.chosen]
     for text in dict.fromkeys(worse):
         if text.strip() and better.strip() and text != better:
-            yield {"prompt": row.prompt, "chosen": better, "rejected": text}
+            yield _pair(row, better, text)
+
+
+def _pair(row: Feedback, chosen: str, rejected: str) -> dict[str, Any]:
+    """Texts; in a conversation lists of messages, as trl has them."""
+    if not row.before:
+        return {"prompt": row.prompt, "chosen": chosen, "rejected": rejected}
+    turns = [*((turn.role, turn.content) for turn in row.before), ("user", row.prompt)]
+    prompt = [{"role": role, "content": content} for role, content in turns]
+    answers = [[{"role": "assistant", "content": text}] for text in (chosen, rejected)]
+    return {"prompt": prompt, "chosen": answers[0], "rejected": answers[1]}
 
 
 _SHAPES: dict[str, Callable[[Feedback], Iterator[dict[str, Any]]]] = {

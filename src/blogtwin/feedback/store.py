@@ -11,39 +11,23 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Connection,
-    Table,
-    bindparam,
-    delete,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, delete, select, update
 
 from blogtwin.errors import UnknownRequest
 from blogtwin.feedback import judging, stats
 from blogtwin.feedback.database import Database
 from blogtwin.feedback.stats import Stats
-from blogtwin.feedback.tables import Moment, contexts, exported, feedback
+from blogtwin.feedback.tables import contexts, exported, feedback, versions
+from blogtwin.feedback.taking import PAGE, ROWS, Export, ignoring, paged
 from blogtwin.service_records import Feedback, Generation, Judgement
 
-PAGE = 500  # rows that are held at a time
 _MANY = 500  # ids in one statement
 _TIDIED_EVERY = 60.0  # seconds
 
 _ONE: BindParameter[str] = bindparam("one")
-_ROWS = select(feedback, exported.c.exported_at).select_from(feedback.outerjoin(exported))
-_FIND = _ROWS.where(feedback.c.id == _ONE)
+_FIND = ROWS.where(feedback.c.id == _ONE)
 _FIND_TO_CHANGE = _FIND.with_for_update(of=feedback)
-_CONTEXT = select(contexts.c.generation, contexts.c.created_at).where(contexts.c.id == _ONE).with_for_update()
-_FORGET_CONTEXT = delete(contexts).where(contexts.c.id == _ONE)
-_INSERT = insert(feedback)
+_TAKE_CONTEXT = delete(contexts).where(contexts.c.id == _ONE).returning(contexts.c.generation, contexts.c.created_at)
 _UNEXPORT = delete(exported).where(exported.c.id == _ONE)
 _CHANGE = update(feedback).where(feedback.c.id == _ONE)
 
@@ -70,7 +54,7 @@ class Store:
             "generation": generation.model_dump(mode="json"),
             "created_at": generation.created_at,
         }
-        self._database.write(lambda connection: connection.execute(_ignoring(connection, contexts), row))
+        self._database.write(lambda connection: connection.execute(ignoring(connection, contexts), row))
         if time.monotonic() - self._tidied > _TIDIED_EVERY:
             self._tidied = time.monotonic()
             self.expire(datetime.now(UTC))
@@ -86,13 +70,12 @@ class Store:
 
         def work(connection: Connection) -> Feedback:
             now = datetime.now(UTC)
-            before = _one(connection, id)
-            if before is None and (generation := self._taken(connection, id, now)) is not None:
+            if (generation := self._taken(connection, id, now)) is not None:
                 row = judging.first(generation, judgement, now)
-                connection.execute(_INSERT, values(row))
-                return row
-            # Another's first judgement may have taken the text while PostgreSQL let this one wait for it.
-            before = before or _one(connection, id)
+                new = ignoring(connection, feedback).returning(feedback.c.id)
+                if connection.execute(new, values(row)).first() is not None:  # an import may have brought it
+                    return row
+            before = _one(connection, id)
             if before is None:
                 raise UnknownRequest(
                     f"the text {id[:80]!r} is remembered no more, or never was",
@@ -124,8 +107,7 @@ class Store:
 
         Taken in pages, so that a slow reader holds nothing; a row that is judged again meanwhile comes as its page found it.
         """
-        wanted = conditions(twin, since, subject, unexported, unlearned)
-        yield from self._paged(wanted, limit)
+        yield from paged(self._database, conditions(twin, since, subject, unexported, unlearned), limit)
 
     def export(
         self,
@@ -136,33 +118,28 @@ class Store:
         unexported: bool = False,
         unlearned: bool = False,
     ) -> Iterator[Feedback]:
-        """As `rows`; when the last was taken, all of them count as exported, in one transaction.
+        """As `rows`; when the last was taken, all of them count as exported, as `Export` says."""
+        begun = self.begin_export(twin, since, subject, limit, unexported, unlearned)
+        yield from begun
+        begun.finish()
 
-        A reader that breaks off has exported nothing. A row that is judged again meanwhile stays unexported, and so comes again:
-        nothing is left out, and a row that came twice has the same id.
-        """
-        began = datetime.now(UTC)
-        wanted = conditions(twin, since, subject, unexported, unlearned)
-        last = None
-        for last in self._paged(wanted, limit):
-            yield last
-        if last is None:
-            return
-        taken = [
-            *wanted,
-            feedback.c.judged_at <= began,
-            feedback.c.created_at <= last.created_at,
-            or_(feedback.c.created_at < last.created_at, feedback.c.id <= last.id),
-        ]
-        marks = select(feedback.c.id, literal(began, Moment)).select_from(feedback.outerjoin(exported)).where(*taken)
-
-        def mark(connection: Connection) -> None:
-            connection.execute(_ignoring(connection, exported).from_select(["id", "exported_at"], marks))
-
-        self._database.write(mark)
+    def begin_export(
+        self,
+        twin: str | None = None,
+        since: datetime | None = None,
+        subject: str | None = None,
+        limit: int | None = None,
+        unexported: bool = False,
+        unlearned: bool = False,
+    ) -> Export:
+        """The same in two steps, for who must bring the rows to safety before they count as exported."""
+        return Export(self._database, conditions(twin, since, subject, unexported, unlearned), limit)
 
     def add(self, rows: Iterable[Feedback]) -> int:
-        """Store rows that were exported elsewhere; one whose id is there stays as it is. Returns how many were new."""
+        """Store rows that were exported elsewhere; returns how many were new. One whose id is there stays as it is.
+
+        What a version learned that is not here can be learned again; nothing of it counts as exported from here.
+        """
         new, source = 0, iter(rows)
         while page := [values(judging.plain(row)) for row in islice(source, PAGE)]:
             new += self._database.write(lambda connection, page=page: _added(connection, page))  # type: ignore[misc]
@@ -221,38 +198,11 @@ class Store:
         return self._database.read(lambda connection: stats.count(connection, conditions(twin, since), twin))
 
     def _taken(self, connection: Connection, id: str, now: datetime) -> Generation | None:
-        """The text that waits for its judgement, which it now has."""
-        found = connection.execute(_CONTEXT, {"one": id}).first()
+        """The text that waited for its judgement, which it now has; of two at once, one alone gets it."""
+        found = connection.execute(_TAKE_CONTEXT, {"one": id}).first()
         if found is None or found.created_at < now - self._context_life:
             return None
-        connection.execute(_FORGET_CONTEXT, {"one": id})
         return Generation.model_validate(found.generation)
-
-    def _paged(self, wanted: list[ColumnElement[bool]], limit: int | None) -> Iterator[Feedback]:
-        last: Feedback | None = None
-        left = limit
-        while left is None or left > 0:
-            page = self._page(wanted, last, PAGE if left is None else min(PAGE, left))
-            yield from page
-            if len(page) < PAGE:
-                return
-            last = page[-1]
-            left = None if left is None else left - len(page)
-
-    def _page(self, wanted: list[ColumnElement[bool]], last: Feedback | None, size: int) -> list[Feedback]:
-        """The rows after `last`. The condition is written so that SQLite, too, goes to their place in the index at once."""
-        after = (
-            []
-            if last is None
-            else [
-                feedback.c.created_at >= last.created_at,
-                or_(feedback.c.created_at > last.created_at, feedback.c.id > last.id),
-            ]
-        )
-        query = _ROWS.where(*wanted, *after).order_by(feedback.c.created_at, feedback.c.id).limit(size)
-        return self._database.read(
-            lambda connection: [Feedback.model_validate(dict(row)) for row in connection.execute(query).mappings()]
-        )
 
 
 def conditions(
@@ -289,10 +239,7 @@ def _one(connection: Connection, id: str) -> Feedback | None:
 
 
 def _added(connection: Connection, rows: list[dict[str, Any]]) -> int:
-    return len(connection.execute(_ignoring(connection, feedback).returning(feedback.c.id), rows).all())
-
-
-def _ignoring(connection: Connection, table: Table) -> Any:
-    """An insert that leaves a row alone whose id is there."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing(index_elements=["id"])
+    named = {row["learned_by"] for row in rows} - {None}
+    here = set(connection.scalars(select(versions.c.name).where(versions.c.name.in_(named)))) if named else set()
+    known = [row if row["learned_by"] in here else row | {"learned_by": None} for row in rows]
+    return len(connection.execute(ignoring(connection, feedback).returning(feedback.c.id), known).all())

@@ -34,6 +34,7 @@ def row(id: str, **said: Any) -> Feedback:
     return Feedback.model_validate(blank | told | said)
 
 
+TALK = (Message(role="user", content="Hi"), Message(role="assistant", content="Ho"))
 ROWS = (
     row("liked", rating=1),
     row("disliked", rating=-1),
@@ -44,7 +45,7 @@ ROWS = (
         "talk",
         rating=1,
         chosen=1,
-        before=(Message(role="user", content="Hi"), Message(role="assistant", content="Ho")),
+        before=TALK,
         place=1,
     ),
     row("noted", comment="hm", rating=0),
@@ -116,12 +117,12 @@ def test_pairs_are_what_finetune_reads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["alpaca", "openai", "gemini"])
 def test_examples_are_what_finetune_reads(tmp_path: Path, form: Any) -> None:
-    from blogtwin.training.examples import read_examples
+    from blogtwin.training import examples
 
     path = tmp_path / "examples.jsonl"
     alone = tuple(one for one in ROWS if not one.before)
     path.write_text("".join(written(alone, form)))
-    assert [example.output for example in read_examples(path)] == ["First.", "Second.", "First, mended.", "First."]
+    assert [example.output for example in examples.read(path)] == ["First.", "Second.", "First, mended.", "First."]
 
 
 @pytest.mark.parametrize("form", ["jsonl", "json"])

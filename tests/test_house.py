@@ -102,8 +102,10 @@ def test_only_the_command_line_prints_or_exits() -> None:
         "learn",
         "models list",
         "models rollback",
-        "feedback",
+        "feedback stats",
         "feedback import",
+        "feedback export",
+        "feedback forget",
         "doctor",
     ],
 )

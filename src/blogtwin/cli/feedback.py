@@ -50,7 +50,7 @@ def stats(
     if as_json:
         console.show_json(found.model_dump())
         return
-    figures = {
+    figures: dict[str, int | str] = {
         "judged": found.total,
         "liked": found.likes,
         "disliked": found.dislikes,
@@ -112,8 +112,9 @@ def export(
 
 
 def import_(
+    # A text, not a Path: for one that must be given typer loads pydantic, even to show the help.
     file: Annotated[
-        Path,
+        str,
         typer.Argument(metavar="FILE", help="What `feedback export` wrote, or lines of {prompt, chosen, rejected}."),
     ],
     model: options.Twin = None,
@@ -126,8 +127,10 @@ def import_(
     from blogtwin.feedback.imported import read
 
     with _store(config, model) as (store, twin), console.progress("Importing feedback") as progress:
-        total = sum(1 for _ in read(file, twin, model is not None))  # a broken line is found before anything is stored
-        rows, new = read(file, twin, model is not None), 0
+        total = sum(
+            1 for _ in read(Path(file), twin, model is not None)
+        )  # a broken line is found before anything is stored
+        rows, new = read(Path(file), twin, model is not None), 0
         with progress.task("Importing feedback", total, "judgements") as task:
             while some := list(islice(rows, _TOGETHER)):
                 new += store.add(some)

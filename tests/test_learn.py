@@ -46,11 +46,12 @@ learning: {minimum: 5}
 """
 
 
-def said(number: int) -> Feedback:
+def said(
+    number: int, better: str = "The thing was there at six. I looked at it for a while; it looked back."
+) -> Feedback:
     """A draft that was edited into something better."""
     now = datetime.now(UTC)
     draft = f"In conclusion, thing {number} is a game changer! It is a rich tapestry of delights, number {number}!"
-    better = f"The thing was there at six. I looked at it for {number} minutes; it looked back."
     prompt = f"Write about {NOUNS[number % 8]} number {number * 37} and what became of it after the {number}th day."
     one = Draft(version="my-twin:2026-11-21-ab12cd", text=draft)
     told: dict[str, Any] = {"twin": TWIN, "kind": "write", "subject": "things", "prompt": prompt, "response": draft}
@@ -298,14 +299,14 @@ def test_new_posts_are_learned_first_and_a_version_s_parents_are_known(capsys: p
 def test_a_version_below_the_floor_serves_nobody_and_its_feedback_waits_for_more(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Somebody teaches it to write nothing but letters, with nothing that keeps it near what it was."""
     with database() as (store, _):
-        store.add(map(said, range(50, 58)))
-    # Away from what was not liked, with nothing that keeps it near what it was.
-    for name, value in {"TRAINING_SFT_WEIGHT": "0", "TRAINING_BETA": "0.01", "LEARNING_REPLAY": "0"}.items():
-        monkeypatch.setenv(f"BLOGTWIN_{name}", value)
+        store.add(said(number, "qzx jvk wqp xzj kkq " * 3) for number in range(50, 62))
+    monkeypatch.setenv("BLOGTWIN_LEARNING_REPLAY", "0")
+    monkeypatch.setenv("BLOGTWIN_TRAINING_BETA", "0.01")
     serving = [one.name for one in listed("challenger")]
     waiting = unlearned()
-    assert main([*LEARN, "--lr", "0.05", "--epochs", "2", "--json"]) == 0
+    assert main([*LEARN, "--lr", "0.03", "--epochs", "3", "--json"]) == 0
     out = json.loads(capsys.readouterr().out)
     assert out["outcome"] == "refused", out
     assert "perplexity" in out["sentence"]
@@ -313,7 +314,10 @@ def test_a_version_below_the_floor_serves_nobody_and_its_feedback_waits_for_more
     assert out["version"] in [one.name for one in listed("retired")]
     assert unlearned() == waiting
     assert main(LEARN) == 0
-    assert "nothing new to learn from (8 more were tried, and the version was refused)" in capsys.readouterr().out
+    assert (
+        f"nothing new to learn from ({len(waiting)} more were tried, and the version was refused)"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_spoiled_turn_is_named_and_can_be_given_up(capsys: pytest.CaptureFixture[str]) -> None:

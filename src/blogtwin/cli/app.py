@@ -23,6 +23,7 @@ from blogtwin.cli import (
     init,
     learn,
     models,
+    options,
     pipeline,
     prepare,
     progress_file,
@@ -63,20 +64,11 @@ for command in (
     command.add_to(app)
 
 
-def _help(context: typer.Context, wanted: bool) -> None:
-    if wanted:
-        console.stream(context.get_help() + "\n")
-        raise typer.Exit
-
-
 @app.callback()
 def blogtwin(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
-    # Typer's own help option has no default, so typer would load pydantic to check it, whatever command follows.
-    help: Annotated[
-        bool, typer.Option("--help", "-h", help="Show this message and end.", is_eager=True, callback=_help)
-    ] = False,
+    help: options.Help = False,
 ) -> None:
     """Turn your own posts into a local language model that writes like you, with proof that it does."""
 

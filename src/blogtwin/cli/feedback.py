@@ -29,7 +29,7 @@ Form = Literal["json", "jsonl", "openai", "gemini", "alpaca", "preference"]
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    feedback = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What readers said of a twin's texts.")
+    feedback = options.group("What readers said of a twin's texts.")
     feedback.command("import")(import_)
     for command in (stats, export, forget):
         feedback.command()(command)

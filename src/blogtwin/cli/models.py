@@ -23,9 +23,7 @@ BY_HAND = "by hand"
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    models = typer.Typer(
-        no_args_is_help=True, rich_markup_mode=None, help="The versions of a twin, and who serves whom."
-    )
+    models = options.group("The versions of a twin, and who serves whom.")
     models.command("list")(list_versions)
     for command in (show, diff, promote, rollback, traffic, retire, exposed):
         models.command()(command)

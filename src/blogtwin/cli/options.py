@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from blogtwin.cli import console
 from blogtwin.config import SECTIONS
 
 
@@ -18,6 +19,26 @@ def setting(section: str, key: str, *flags: str) -> Any:
     if info.metadata["chosen"]:
         default = "by the size of corpus and base"
     return typer.Option(*flags, help=f"{text[:1].upper()}{text[1:]}.", show_default=str(default) or False)
+
+
+def _help(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        console.stream(context.get_help() + "\n")
+        raise typer.Exit
+
+
+# Typer's own help option of a group has no default, so typer would load pydantic to check it, whatever command follows.
+Help = Annotated[bool, typer.Option("--help", "-h", help="Show this message and end.", is_eager=True, callback=_help)]
+
+
+def group(text: str) -> typer.Typer:
+    """A command that other commands stand below; text: its help."""
+    made = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=text)
+
+    @made.callback()
+    def asked(help: Help = False) -> None: ...
+
+    return made
 
 
 def listed(commas: str | None) -> list[str] | None:

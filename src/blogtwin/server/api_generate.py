@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from blogtwin.errors import BlogtwinError
-from blogtwin.server.events import Events, event
+from blogtwin.server.events import CONTENT, Events, event
 from blogtwin.server.generation import Asking, Run
 from blogtwin.server.refusals import RESPONSES
 from blogtwin.server.schemas import EvaluateRequest, EvaluateResponse, GenerateRequest, GenerateResponse
@@ -19,15 +19,9 @@ from blogtwin.server.state import Here
 from blogtwin.server.streaming import while_it_listens
 
 router = APIRouter(tags=["writing"])
-_STREAM = {
-    "text/event-stream": {
-        "schema": {"type": "string"},
-        "example": 'event: piece\ndata: {"option": 0, "text": "Six"}\n\n',
-    }
-}
 
 
-@router.post("/api/generate", response_model=GenerateResponse, responses=RESPONSES | {200: {"content": _STREAM}})
+@router.post("/api/generate", response_model=GenerateResponse, responses=RESPONSES | {200: {"content": CONTENT}})
 async def generate(wanted: GenerateRequest, request: Request, here: Here) -> Any:
     """Write, rewrite, continue or answer. Closing the connection stops it at once; what was written until then can be judged.
 
@@ -39,7 +33,7 @@ async def generate(wanted: GenerateRequest, request: Request, here: Here) -> Any
     return await _answer(wanted.stream, run, request, here.generation, _written)
 
 
-@router.post("/api/evaluate", response_model=EvaluateResponse, responses=RESPONSES | {200: {"content": _STREAM}})
+@router.post("/api/evaluate", response_model=EvaluateResponse, responses=RESPONSES | {200: {"content": CONTENT}})
 async def evaluate(wanted: EvaluateRequest, request: Request, here: Here) -> Any:
     """Twin and base side by side, with the same sampling and seed. Streamed as /api/generate: option 0 is the twin, 1 the base.
 

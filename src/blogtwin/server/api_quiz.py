@@ -15,11 +15,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
 from blogtwin.errors import BlogtwinError, UnknownRequest
 from blogtwin.evaluation.quiz import YOU, QuizSummary, Shape, Writer
 from blogtwin.progress import Task
-from blogtwin.server.events import Events, event
+from blogtwin.server.events import CONTENT, Events, event
 from blogtwin.server.refusals import RESPONSES
 from blogtwin.server.state import Here, Shared
 from blogtwin.stages import quiz as stage
@@ -149,8 +150,8 @@ def _sittings(request: Request) -> Sittings:
 @router.get(
     "/api/quiz",
     responses=RESPONSES
-    | {200: {"content": {"text/event-stream": {}}, "description": "`progress` events, then one `sitting` or `error`"}},
-    response_class=Events,
+    | {200: {"content": CONTENT, "description": "`progress` events, then one `sitting` or `error`"}},
+    response_class=Response,  # what it refuses is JSON
 )
 async def begin(
     request: Request,

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blogtwin.errors import BlogtwinError, UsageError
 from blogtwin.records import Message
-from blogtwin.server.events import Events
+from blogtwin.server.events import CONTENT, Events
 from blogtwin.server.generation import Asking, Run
 from blogtwin.server.refusals import RESPONSES
 from blogtwin.server.schemas import GenerateRequest, Text
@@ -137,7 +137,6 @@ class ModelList(BaseModel):
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": OpenAITrouble, "description": told["description"]} for status, told in RESPONSES.items()
 }
-_STREAM = {"text/event-stream": {"schema": {"type": "string"}, "example": "data: {…}\n\ndata: [DONE]\n\n"}}
 router = APIRouter(prefix="/v1", tags=["OpenAI"], responses=_REFUSALS)
 
 
@@ -153,7 +152,7 @@ def list_models(here: Here) -> ModelList:
     return ModelList(data=cards)
 
 
-@router.post("/chat/completions", response_model=ChatCompletion, responses={200: {"content": _STREAM}})
+@router.post("/chat/completions", response_model=ChatCompletion, responses={200: {"content": CONTENT}})
 async def complete(wanted: ChatRequest, request: Request, here: Here) -> Any:
     """Answer a conversation, streamed or whole, one to five times."""
     many = wanted.n or 1

@@ -135,7 +135,10 @@ class FeedbackRequest(_Body):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        json_schema_extra={"examples": [{"rating": 1}, {"edited_text": "Six, and drizzle.", "approved": True}]},
+        json_schema_extra={
+            "examples": [{"rating": 1}, {"edited_text": "Six, and drizzle.", "approved": True}],
+            "minProperties": 1,
+        },
     )
 
     rating: Annotated[Rating | None, Field(description="1 good, -1 bad, 0 neither")] = None

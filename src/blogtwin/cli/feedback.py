@@ -1,4 +1,4 @@
-"""`blogtwin feedback`: what readers said of a twin's texts; counted, taken out, brought in, deleted."""
+"""`blogtwin feedback`: what readers said of a twin's texts; counted, told, taken out, brought in, deleted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from blogtwin.cli import console, options
+from blogtwin.cli import console, feedback_report, options
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     feedback = options.group("What readers said of a twin's texts.")
     feedback.command("import")(import_)
-    for command in (stats, export, forget):
+    for command in (stats, feedback_report.report, export, forget):
         feedback.command()(command)
     app.add_typer(feedback, name="feedback")
 

@@ -249,7 +249,9 @@ class LearningSettings:
     )
     schedule: str = _setting("0 2 * * *", "when a running server learns by itself, in cron's words: at 02:00")
     scheduled: bool = _setting(False, "whether a running server learns by itself")
-    shares: tuple[int, ...] = _setting((10, 50, 100), "per cent of requests that a new version gets, step by step")
+    shares: tuple[Annotated[int, Ge(1), Le(100)], ...] = _setting(
+        (10, 50, 100), "per cent of requests that a new version gets, step by step"
+    )
     error_rate: Annotated[float, Gt(0), Lt(0.5)] = _setting(
         0.05, "how often a version that is no better may be promoted by chance"
     )

@@ -20,7 +20,7 @@ from blogtwin.records import Record
 from blogtwin.service_records import Feedback
 
 _SAMPLES = 10  # dislikes that are shown, the newest
-_WORST = 5  # subjects
+_WORST = 3  # subjects, where there are more of them
 _LEAST = 3  # judgements of a subject that may be among the worst
 _LONGEST = 1200  # characters of a sample's text
 
@@ -63,7 +63,7 @@ class Report(Record):
     """since, until: when the judgements were given; since is None for all of them. before: the while of the same length before.
 
     under: whether the like rate is below its target; beyond_chance: whether its whole interval is. worst: of `subjects`, those
-    with the lowest like rate, of three judgements or more.
+    with the lowest like rate, of three judgements or more; none where there are few subjects anyway.
     """
 
     twin: str
@@ -125,7 +125,7 @@ def report(
         if row.judged_at <= until:
             (now if since is None or row.judged_at >= since else earlier).add(row)
     whole, subjects = now.whole(), now.rates("subject")
-    known = [one for one in subjects if one.likes + one.dislikes >= _LEAST and one.dislikes]
+    known = [one for one in subjects if one.likes + one.dislikes >= _LEAST and one.dislikes and len(subjects) > _WORST]
     return Report(
         twin=twin,
         since=since,

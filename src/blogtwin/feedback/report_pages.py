@@ -16,7 +16,7 @@ from blogtwin.feedback.report import Rate, Report
 
 # What no page may hold: control characters, halves of characters.
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_MEANS_SOMETHING = re.compile(r"([\\`*_{}\[\]<>#+!|~&=-])")
+_MEANS_SOMETHING = re.compile(r"([\\`*_{}\[\]<>#|~&]|^\s*[-+=])")
 
 
 def markdown(report: Report) -> str:
@@ -101,7 +101,7 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _MEANS_SOMETHING.sub(r"\\\1", text)
+    return _MEANS_SOMETHING.sub(lambda found: f"{found[1][:-1]}\\{found[1][-1]}", text)
 
 
 @cache

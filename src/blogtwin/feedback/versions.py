@@ -282,7 +282,7 @@ class Versions:
         before = self._champion(connection, version.twin, locked=True)
         if before is not None:
             self._state(connection, before.name, "retired", 0)
-            self._event(connection, before, "retired", f"{version.name} took over: {why}")
+            self._event(connection, before, "retired", f"{version.name} took over")
         self._state(connection, version.name, "champion", 0)
         self._rest_to_champion(connection, version.twin)
         self._event(connection, version, event, why, before.name if before else None)

@@ -57,6 +57,14 @@ def database() -> Iterator[Database]:
 
 
 @pytest.fixture
+def shared(database_url: str) -> Iterator[Database]:
+    """In SQLite and in PostgreSQL."""
+    opened = Database.open(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def queue(database: Database) -> Iterator[Queue]:
     """No process that a test began outlives it."""
     made = Queue(database)
@@ -121,7 +129,8 @@ def test_jobs_run_one_after_the_other_in_their_order_and_tell_how_they_ended(que
     assert second.started_at >= first.ended_at
 
 
-def test_two_servers_on_one_database_never_start_two_jobs(queue: Queue, database: Database) -> None:
+def test_two_servers_on_one_database_never_start_two_jobs(shared: Database) -> None:
+    queue = Queue(shared)
     jobs = [queue.add(f"twin-{number}", "learn", ["learn", "--help"])[0] for number in range(6)]
     running: list[int] = []
 
@@ -131,7 +140,7 @@ def test_two_servers_on_one_database_never_start_two_jobs(queue: Queue, database
 
     over, watcher = threading.Event(), threading.Thread(target=watch)
     watcher.start()
-    with at_work(queue), at_work(Queue(database)):
+    with at_work(queue), at_work(Queue(shared)):
         ended = [in_state(queue, job, "done", "failed") for job in jobs]
     over.set()
     watcher.join()
@@ -141,7 +150,8 @@ def test_two_servers_on_one_database_never_start_two_jobs(queue: Queue, database
         assert (job.folder / "result.json").read_text("utf-8").count("Usage: blogtwin learn") == 1
 
 
-def test_asking_twice_at_once_gives_one_job(queue: Queue) -> None:
+def test_asking_twice_at_once_gives_one_job(shared: Database) -> None:
+    queue = Queue(shared)
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: queue.add(TWIN, "learn", WAITS), range(8)))
     assert len({job.id for job, _ in made}) == 1

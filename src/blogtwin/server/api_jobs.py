@@ -29,7 +29,7 @@ router = APIRouter(tags=["training"])
 _LOG_LINES = 40
 _LOOK_EVERY = 0.5  # seconds
 _SIGN_OF_LIFE = 15.0  # seconds: proxies close what is silent
-JobId = Annotated[str, InPath(max_length=64, examples=["20261121T193101-3f9ac01b"])]
+JobId = Annotated[str, InPath(max_length=64, pattern="^[0-9A-Za-z-]+$", examples=["20261121T193101-3f9ac01b"])]
 
 
 class TrainRequest(BaseModel):
@@ -144,7 +144,7 @@ def train(wanted: TrainRequest, request: Request, jobs: Trainings) -> JobAnswer 
 @router.get("/api/jobs", responses=_ANSWERS)
 def list_jobs(
     jobs: Trainings,
-    twin: Annotated[str | None, Query(max_length=64)] = None,
+    twin: Annotated[str | None, Query(max_length=64, pattern="^[a-z0-9._-]+$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobList:
     """Trainings, the latest first."""

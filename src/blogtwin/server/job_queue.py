@@ -134,6 +134,9 @@ class Queue:
         begin: the job and its twin's folder → a process that waits until it is let go. It is called inside the transaction:
         where that fails, the job is still queued, and the process was never let go. What it raises as OSError fails the job.
         """
+        with self._database.reading() as connection:  # most looks find nothing, and are not to hold up those who write
+            if connection.execute(select(jobs.c.id).where(jobs.c.state == "queued").limit(1)).first() is None:
+                return None
         with self._database.writing() as connection:
             _alone(connection)
             if connection.execute(select(jobs.c.id).where(jobs.c.state.in_(_ALIVE)).limit(1)).first():

@@ -21,6 +21,7 @@ from blogtwin.server.job_progress import Reader
 from blogtwin.server.job_queue import Job, Process, Queue, State
 
 _LOOK_EVERY = 0.3  # seconds
+_LOOK_IDLE = 1.0  # seconds: another server may have queued something; what this one queues wakes it
 _TELL_EVERY = 1.0  # seconds between two writes of a job's progress
 _GRACE = 20.0  # seconds from Ctrl-C to the kill: a step of training on a slow processor, and its checkpoint
 _SHOWN = 12  # lines of the log in the error of a job that died
@@ -63,7 +64,9 @@ class Worker:
                 self.look()
             except BlogtwinError as fault:  # the database is gone or locked; the job itself goes on
                 log.warning("the queue of trainings waits: %s", fault.message)
-            self._wake.wait(_LOOK_EVERY)
+            except Exception:  # a fault of our own in one look is not to end all trainings
+                log.exception("the queue of trainings stumbled")
+            self._wake.wait(_LOOK_EVERY if self._followed else _LOOK_IDLE)
             self._wake.clear()
 
     def look(self) -> None:
@@ -92,6 +95,7 @@ class Worker:
         if job is not None and waiting:
             self._begun[job.id] = waiting[0]
             waiting[0].go()
+            self._wake.set()
 
     def _follow(self, job: Job) -> None:
         followed = self._followed.setdefault(job.id, _Followed(Reader(job.folder / PROGRESS)))

@@ -32,9 +32,10 @@ export function interval({ share, low, high, chance }, side, label) {
   return made;
 }
 
-// Shares over time: days = [{name: "2026-11-21", like_rate, low, high, total}], with the target that is asked for.
-export function rates(days, target, label) {
-  const [width, height] = [720, 240];
+// Shares over time: days = [{name: "2026-11-21", like_rate, low, high, total}], the oldest first.
+// width: in pixels of the page, so that its letters are as large as others.
+export function rates(days, width, label) {
+  const height = width < 480 ? 180 : 240;
   const [left, right, top, bottom] = [44, 12, 14, 28];
   const times = days.map((day) => Date.parse(day.name));
   const [first, last] = [Math.min(...times), Math.max(...times)];
@@ -46,9 +47,6 @@ export function rates(days, target, label) {
       svg("line", { x1: left, x2: width - right, y1: y(share), y2: y(share), class: "grid" }),
       svg("text", { x: left - 8, y: y(share) + 4, "text-anchor": "end" }, percent(share)),
     );
-  if (target) {
-    made.append(svg("line", { x1: left, x2: width - right, y1: y(target), y2: y(target), class: "target" }));
-  }
   const points = days.map((day, at) => [x(times[at]), day]);
   if (points.length > 1) {
     const upper = points.map(([place, day]) => `${place},${y(day.high)}`);

@@ -45,13 +45,29 @@ async function stats() {
     : found.total ? "Nothing has been rated yet; what was chosen and edited counts below."
     : "Nothing has been judged yet. Write something, and say what you think of it.";
   const over = points(found.by_day);
-  $("#liked-chart").replaceChildren(...(over.length ? [rates(over, null, `Like rate over time, now ${percent(over.at(-1).like_rate)}, ${between(over.at(-1))}`)] : []));
+  draw(over.length ? (width) => rates(over, width, `Like rate over time, now ${percent(over.at(-1).like_rate)}, ${between(over.at(-1))}`) : null);
   const counts = [["judged", found.total], ["good", found.likes], ["not good", found.dislikes], ["edited", found.edited], ["chosen", found.chosen], ["approved", found.approved]];
   $("#counts").replaceChildren(...counts.map(([name, many]) => element("div", {}, element("dt", {}, name), element("dd", {}, many.toLocaleString("en")))));
   $("#counts").hidden = !found.total;
   const subjects = found.by_subject.map((one) => [one.name, ...tallied(one)]);
   table($("#subjects"), ["Subject", ["Judged", "number"], ["Liked", "number"], ""], subjects, "No subject has been judged yet.");
   return found;
+}
+
+// As wide as the page is, and drawn anew when that changes.
+let redraw = null;
+const widths = new ResizeObserver(() => redraw?.());
+
+function draw(chart) {
+  const place = $("#liked-chart");
+  let width = 0;
+  redraw = () => {
+    if (width === place.clientWidth) return;
+    width = place.clientWidth;
+    place.replaceChildren(...(chart && width ? [chart(width)] : []));
+  };
+  widths.observe(place);
+  redraw();
 }
 
 function tallied(one) {

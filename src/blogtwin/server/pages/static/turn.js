@@ -8,6 +8,7 @@ import { element, render } from "./markdown.js";
 import { $, showFault } from "./shell.js";
 
 const KINDS = { write: "New post", continue: "Continue", rewrite: "Rewrite", chat: "You" };
+const SLOW = "The model is being loaded, or others are before you. The first words take longest.";
 const STATES = {
   stopped: "Stopped here.",
   cut: "The page was left while this was being written; what had come by then is kept.",
@@ -83,7 +84,7 @@ export class TurnView {
     else this.#show(one, chosen);
     showFault($(".fault", this.element), one.fault ?? null);
     const state = $(".state", this.element);
-    state.textContent = [this.#which(), STATES[one.state], many && !chosen && !still ? "Which one is most like you?" : ""].filter(Boolean).join(" ");
+    state.textContent = [this.#which(), still && one.slow ? SLOW : STATES[one.state], many && !chosen && !still ? "Which one is most like you?" : ""].filter(Boolean).join(" ");
     state.hidden = !state.textContent;
     this.#acts(one, chosen, still);
   }

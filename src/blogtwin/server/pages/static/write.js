@@ -9,6 +9,7 @@ import { element } from "./markdown.js";
 import { $, chosenTwin, keys, showFault, start, toast } from "./shell.js";
 import { TurnView } from "./turn.js";
 
+const SLOW = 4000; // milliseconds without a word before the page says why
 const EDIT_PAUSE = 2500; // milliseconds without a key before an edit is posted
 
 let [twin, desk, compose, running] = [null, null, null, null];
@@ -61,6 +62,11 @@ async function attempt(turn) {
   running = { turn, stop: new AbortController() };
   page();
   say("Writing.");
+  const slow = setTimeout(() => {
+    one.slow = one.drafts.every((draft) => !draft.text);
+    view.update();
+  }, SLOW);
+  view.element.focus({ preventScroll: true }); // from here on single keys stop, choose and judge; / leads back to the prompt
   view.element.scrollIntoView({ block: "start", behavior: smooth() });
   try {
     for await (const event of events("POST", path, body, running.stop.signal)) take(one, event, view);
@@ -72,6 +78,7 @@ async function attempt(turn) {
     if (!stopped) one.fault = { message: fault.message, hint: fault.hint ?? "" };
     say(stopped ? "Stopped." : fault.message);
   }
+  clearTimeout(slow);
   running = null;
   desk.saveNow();
   view.update();
@@ -84,7 +91,10 @@ function take(one, { name, value }, view) {
     one.now = value.option ?? 0;
     one.drafts[one.now].text += value.text;
     desk.save();
-    view.flow();
+    if (one.slow) {
+      one.slow = false;
+      view.update();
+    } else view.flow();
   } else if (name === "end") {
     Object.assign(one, { state: "done", request: value.request_id ?? one.request });
     if (value.remark) one.fault = { message: value.remark, hint: "" };

@@ -12,6 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from blogtwin import defaults, jsonl
+from blogtwin.feedback.twins import settle
+from blogtwin.records import Post
 from blogtwin.service_records import Version
 from blogtwin.workspace import deployment, find_deployment, save_deployment
 from server_twins import TWIN, Served, serving, settings, workshop
@@ -109,6 +112,17 @@ def test_each_kind_is_asked_for_in_the_words_of_training(served: Served) -> None
     assert prompt_of(served, kind="chat", prompt="And then?") == "And then?"
 
 
+def test_a_text_longer_than_the_twin_can_see_is_rewritten_passage_by_passage(served: Served) -> None:
+    code = "```python\nwade('out')\n```"
+    text = "\n\n".join([*(f"Paragraph {number}. " + "The tide left a screw. " * 12 for number in range(30)), code])
+    told = generated(served, kind="rewrite", prompt="Keep it calm.", source=text, max_tokens=4)
+    assert told["text"].endswith(code)
+    assert told["text"].count("\n\n") >= 5
+    row = served.client.post(f"/api/feedback/{told['request_id']}", json={"rating": 1}).json()
+    assert row["prompt"] == f"Rewrite this in your own voice. Keep it calm.\n\n{text}"
+    assert row["kind"] == "rewrite"
+
+
 def test_a_conversation_is_remembered_with_its_turns(served: Served) -> None:
     before = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Six."}]
     told = generated(served, kind="chat", prompt="And then?", before=before)
@@ -201,6 +215,34 @@ def test_a_promotion_and_a_rollback_count_from_the_next_request_on(served: Serve
         assert {generated(served, session="s9")["version"] for _ in range(3)} == {by_session["s9"]}
     finally:
         versions.traffic(TWIN, {newer: 0})
+
+
+def test_twins_of_one_installation_share_nothing(served: Served, tmp_path: Path) -> None:
+    first = find_deployment(TWIN).version  # type: ignore[union-attr]
+    assert first is not None
+    other = "other-twin"
+    served.app.state.generation.speakers.find(TWIN, first, None).runtime.copy(first, f"{other}:latest")
+    save_deployment(
+        deployment(first).model_copy(update={"name": f"{other}:latest", "version": f"{other}:2026-11-20-aaaaaa"})
+    )
+    folder = tmp_path / "other"
+    jsonl.write(
+        folder / "data" / "raw_blogs.jsonl",
+        [post.model_copy(update={"tags": ("clocks",)}) for post in jsonl.read(served.app.state.workspace.posts, Post)],
+    )
+    (folder / "pipeline_config.yaml").write_text("data: {instructions_file: mine.yaml}\n", encoding="utf-8")
+    wordings = (defaults.HERE / "instructions.yaml").read_text("utf-8").replace("Write a blog post about", "Tell me of")
+    (folder / "mine.yaml").write_text(wordings, encoding="utf-8")
+    settle(served.app.state.database, other, folder)
+    assert {one["name"] for one in served.client.get("/api/twins").json()["twins"]} == {TWIN, other}
+    assert served.client.get("/api/suggestions", params={"twin": other}).json()["topics"] == ["clocks"]
+    told = generated(served, twin=other, prompt="tides")
+    assert told["version"] == f"{other}:2026-11-20-aaaaaa"
+    row = served.client.post(f"/api/feedback/{told['request_id']}", json={"rating": 1}).json()
+    assert (row["twin"], row["prompt"], row["subject"]) == (other, "Tell me of: tides", "other")
+    assert served.client.get("/api/feedback/stats", params={"twin": other}).json()["total"] == 1
+    refused = served.client.post("/api/generate", json={"prompt": "tides", "twin": other, "model": first})
+    assert refused.status_code == 404
 
 
 def test_what_cannot_be_asked_is_refused_with_what_can(served: Served) -> None:

@@ -10,11 +10,13 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from blogtwin.dataset.passages import Passage, passages
 from blogtwin.dataset.prompts import Wordings
 from blogtwin.errors import UsageError
 from blogtwin.records import Message, Sampling
 from blogtwin.server.schemas import GenerateRequest
 from blogtwin.server.speakers import Speaker
+from blogtwin.writing import rewrite
 from blogtwin.writing.draft import instruction, request
 from blogtwin.writing.style import Style
 
@@ -24,16 +26,20 @@ _POINT = re.compile(r"^\s*(?:[-*+]|#{1,6}|\d{1,3}[.)])\s+\S")
 _CHARACTERS = (
     3  # a token, at least: what is estimated to be too long for the context may just fit, never the other way round
 )
-_REWRITE = "Rewrite this text in your own voice."
 
 
 @dataclass(frozen=True)
 class Asked:
-    """prompt: the last message. before: the turns above it that fit. samplings: one for each text."""
+    """prompt: the last message. before: the turns above it that fit. samplings: one for each text.
+
+    passages: of a text that is to be rewritten, each with `instruction`; `prompt` is then what the whole would be asked with.
+    """
 
     prompt: str
     before: tuple[Message, ...]
     samplings: tuple[Sampling, ...]
+    passages: tuple[Passage, ...] = ()
+    instruction: str = ""
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -52,6 +58,8 @@ def asked(wanted: GenerateRequest, wordings: Wordings, speaker: Speaker, seed: i
         )
     if not wanted.prompt.strip():
         raise UsageError("there is nothing to write about", "send a prompt")
+    if wanted.kind == "rewrite":
+        return _rewriting(wanted, wordings, speaker, seed)
     first = secrets.randbelow(_SEEDS) if seed is None else seed
     sampling = speaker.sampling
     if wanted.temperature is not None:
@@ -67,15 +75,30 @@ def asked(wanted: GenerateRequest, wordings: Wordings, speaker: Speaker, seed: i
     return Asked(prompt, _fitting(wanted.before, speaker.context, len(prompt)), samplings)
 
 
+def _rewriting(wanted: GenerateRequest, wordings: Wordings, speaker: Speaker, seed: int | None) -> Asked:
+    """As `blogtwin rewrite` asks. The prompt beside a source is a wish; without one it is the text."""
+    text = (wanted.source or wanted.prompt).strip()
+    wish = wanted.prompt.strip() if wanted.source else ""
+    told = speaker.rewriting or wordings.by_task["rewrite"][0]
+    told = " ".join(filter(None, (told, wish, wanted.style.sentences(with_length=True))))
+    changed: dict[str, object] = {"max_tokens": min(wanted.max_tokens or speaker.context, speaker.context)}
+    changed |= {} if wanted.temperature is None else {"temperature": wanted.temperature}
+    return Asked(
+        prompt=rewrite.message(text, told).content,
+        before=(),
+        samplings=tuple(
+            speaker.sampling.model_copy(update=changed | {"seed": one}) for one in rewrite.seeds(wanted.options, seed)
+        ),
+        passages=tuple(passages(text, rewrite.budget(speaker.context))),
+        instruction=told,
+    )
+
+
 def _prompt(wanted: GenerateRequest, wordings: Wordings, speaker: Speaker) -> str:
     """The last message."""
     given, style, by_task = (wanted.source or "").strip(), wanted.style, wordings.by_task
     if wanted.kind == "chat":
         return _joined(wanted.prompt.strip(), style.sentences(with_length=True), given)
-    if wanted.kind == "rewrite":
-        wish = wanted.prompt.strip() if given else ""
-        ask = speaker.rewriting or next(iter(by_task.get("rewrite", ())), _REWRITE)
-        return _joined(ask, f"{wish} {style.sentences(with_length=True)}".strip(), given or wanted.prompt.strip())
     if wanted.kind == "continue":
         text = given or wanted.prompt.strip()
         heading = _HEADING.search(text)

@@ -14,11 +14,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from blogtwin.dataset.passages import Passage
+from blogtwin.dataset.sections import estimated_tokens
 from blogtwin.errors import BlogtwinError, RuntimeUnavailable, UsageError
 from blogtwin.feedback.store import Store
 from blogtwin.records import Message, Sampling
-from blogtwin.runtimes.answer import Refused
+from blogtwin.runtimes.answer import Answer, Refused
 from blogtwin.server.asking import asked
+from blogtwin.server.rewriting import Rewriting
 from blogtwin.server.schemas import GenerateRequest
 from blogtwin.server.speakers import BASE, FINETUNED, Speaker, Speakers
 from blogtwin.server.stops import Cut
@@ -26,17 +29,35 @@ from blogtwin.server.streaming import Voice, merged
 from blogtwin.server.topics import Topics
 from blogtwin.server.twins import Twins
 from blogtwin.service_records import Draft, Generation, Kind
+from blogtwin.writing import rewrite
 
 
 @dataclass(frozen=True)
 class Part:
-    """One text that is asked for. stops: texts that end it, and are no part of it."""
+    """One text that is asked for. stops: texts that end it, and are no part of it.
+
+    passages: of a text that is rewritten, each with `instruction`; then `messages` are what the whole would be asked with.
+    """
 
     speaker: Speaker
     messages: tuple[Message, ...]
     sampling: Sampling
     voice: float = 1.0
     stops: tuple[str, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    instruction: str = ""
+
+    def answer(self) -> Answer | Rewriting:
+        """Nothing is asked before the first piece is wanted."""
+        if self.passages:
+            return Rewriting(self.passages, self._rewritten)
+        return self.speaker.chat(self.messages, self.sampling, self.voice)
+
+    def _rewritten(self, passage: Passage) -> Answer:
+        most, seed = self.sampling.max_tokens, self.sampling.seed or 0
+        room = rewrite.sampling_of(self.sampling, seed, self.speaker.context, estimated_tokens(passage.text))
+        chosen = room.model_copy(update={"max_tokens": min(room.max_tokens, most)})
+        return self.speaker.chat((rewrite.message(passage.text, self.instruction),), chosen, self.voice)
 
 
 @dataclass
@@ -92,7 +113,14 @@ class Asking:
             prompt=one.prompt,
             before=one.before,
             parts=[
-                Part(speaker, one.messages, sampling, wanted.style.voice)
+                Part(
+                    speaker,
+                    one.messages,
+                    sampling,
+                    wanted.style.voice if speaker.version != BASE else 1.0,
+                    passages=one.passages,
+                    instruction=one.instruction,
+                )
                 for speaker in speakers
                 for sampling in one.samplings
             ],
@@ -104,13 +132,7 @@ class Asking:
         Raises RuntimeUnavailable; UsageError for a conversation that is longer than the model can see.
         """
         run.texts, cuts = [""] * len(run.parts), [Cut(part.stops) for part in run.parts]
-        voices = [
-            Voice(
-                part.speaker.chat(part.messages, part.sampling, part.voice if part.speaker.version != BASE else 1.0),
-                await self._turns_of(part.speaker),
-            )
-            for part in run.parts
-        ]
+        voices = [Voice(part.answer(), await self._turns_of(part.speaker)) for part in run.parts]
         try:
             async with aclosing(merged(voices)) as stream:
                 async for number, piece in stream:

@@ -214,6 +214,6 @@ class Speakers:
 def _rewriting(adapter: str, weights: str | None) -> str | None:
     """weights: of the adapter, so that one that was trained again is read again."""
     try:
-        return getattr(read_card(Path(adapter)), "rewriting", None)
+        return read_card(Path(adapter)).rewriting
     except BlogtwinError:  # its folder is gone: it can still write
         return None

@@ -8,23 +8,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
-
-from blogtwin.runtimes.answer import Answer
 
 T = TypeVar("T")
 _THREADS = ThreadPoolExecutor(64, thread_name_prefix="answer")
 
 
+class Pieces(Protocol):
+    """An answer as it comes. close: stops it at once, from any thread."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def close(self) -> None: ...
+
+
 class Voice(NamedTuple):
     """An answer, and the turns that its model has to give at once."""
 
-    answer: Answer
+    answer: Pieces
     turns: asyncio.Semaphore
 
 
@@ -65,7 +71,7 @@ async def merged(voices: Sequence[Voice]) -> AsyncGenerator[tuple[int, str]]:
     """
     inbox = _Inbox()
 
-    def read(number: int, answer: Answer) -> None:
+    def read(number: int, answer: Pieces) -> None:
         fault: BaseException | None = None
         with contextlib.suppress(RuntimeError):  # the loop has ended; nobody listens
             try:

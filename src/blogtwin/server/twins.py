@@ -10,13 +10,11 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import select
-
 from blogtwin.config import CONFIG_FILE, Settings, load_settings
 from blogtwin.dataset import prompts
 from blogtwin.dataset.prompts import Wordings
 from blogtwin.errors import InputError, UsageError
-from blogtwin.feedback import tables
+from blogtwin.feedback import twins
 from blogtwin.feedback.database import Database
 from blogtwin.feedback.versions import Versions
 from blogtwin.records import Deployment
@@ -91,6 +89,4 @@ class Twins:
         """None: the folder that the server was started in."""
         if twin == self.default:
             return None
-        with self._database.reading() as connection:
-            told = connection.execute(select(tables.twins.c.folder).where(tables.twins.c.name == twin)).scalar()
-        return Path(told) if told else None
+        return twins.folders(self._database).get(twin)

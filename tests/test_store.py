@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from blogtwin.feedback.database import Database
 from blogtwin.feedback.stats import wilson
 from blogtwin.feedback.store import Store
 from blogtwin.feedback.taking import PAGE
+from blogtwin.feedback.turns import Turns
 from blogtwin.records import Message
 from blogtwin.service_records import Draft, Feedback, Generation, Judgement
 
@@ -311,6 +313,29 @@ def test_many_at_once_lose_and_double_nothing(store: Store) -> None:
     assert len(rows) == 40
     assert all(row.rating == 1 and row.comment for row in rows)
     assert store.stats().contexts == 0
+
+
+def test_turns_are_given_in_the_order_of_asking() -> None:
+    turns, order = Turns(1), []
+    assert turns.take(0)
+
+    def ask(number: int) -> None:
+        assert turns.take(10)
+        order.append(number)
+        turns.give()
+
+    threads = []
+    for number in range(5):
+        threads.append(threading.Thread(target=ask, args=(number,)))
+        threads[-1].start()
+        while turns.waiting < number + 1:
+            time.sleep(0.001)
+    assert not turns.take(0.01), "who does not get a turn in time is told"
+    turns.give()
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3, 4]
+    assert turns.take(0), "the one that gave up left no gap"
 
 
 def test_a_block_that_fails_changes_nothing(database: Database, store: Store) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -318,3 +319,50 @@ def test_a_postgresql_that_cannot_be_entered_is_told_at_once(
         opened(url)
     assert time.monotonic() - began < 5
     assert "secret" not in refused.value.message + refused.value.hint
+    assert "secret" not in "".join(traceback.format_exception(refused.value)), "nor with --debug"
+
+
+def test_a_postgresql_with_tables_of_another_program_is_left_as_it_is(postgres: PostgresServer) -> None:
+    import psycopg
+
+    url = postgres.new_database()
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE jobs (wage integer)")
+    with pytest.raises(StoreError, match="has tables of another program") as refused:
+        Database.open(url)
+    assert "a database of its own" in refused.value.hint
+    with psycopg.connect(url) as connection:
+        made = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert made == [("jobs",)]
+
+
+def test_what_people_write_stays_out_of_tracebacks(database_url: str, opened: Callable[..., Database]) -> None:
+    from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    database = opened(database_url)
+    with database.writing() as connection:
+        connection.execute(text("ALTER TABLE feedback RENAME TO elsewhere"))  # a mistake of ours, as the driver sees it
+    secret = " ".join(["the", "secret", "garden"])
+    with pytest.raises(SQLAlchemyError) as failed:
+        Store(database, LIFE).add([judged("a").model_copy(update={"comment": secret})])
+    told = "".join(traceback.format_exception(failed.value))
+    assert "INSERT INTO feedback" in told
+    assert secret not in told
+
+
+def test_a_reader_that_takes_its_time_keeps_no_writer_waiting(
+    database_url: str, opened: Callable[..., Database]
+) -> None:
+    store = Store(opened(database_url, wait=1.0), LIFE)
+    store.add(judged(f"{n:04}") for n in range(1500))
+    readers = [store.export() for _ in range(40)]  # more than there are connections
+    for reader in readers:
+        next(reader)
+    began = time.monotonic()
+    store.remember(generation("x"))
+    store.judge("x", Judgement(rating=1))
+    assert time.monotonic() - began < 1
+    assert len(list(readers[0])) >= 1499
+    for reader in readers:
+        reader.close()  # type: ignore[attr-defined]

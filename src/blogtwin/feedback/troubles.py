@@ -26,6 +26,7 @@ _LITE = {
 _POSTGRES = {
     "53100": ("cannot grow: the server's disk is full", "free some space there, then do the same again"),
     "55P03": ("has been locked by another program for {wait:g} seconds", "end what holds the lock, then try again"),
+    "42P07": ("has tables of another program by the same names", "give blogtwin a database of its own"),
     "42501": ("does not let this user work in it", "grant the user its schema: GRANT ALL ON SCHEMA public TO NAME"),
 }
 _FOR_A_MOMENT = ("starting up", "shutting down", "recovery", "too many", "remaining connection slots")

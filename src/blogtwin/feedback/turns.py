@@ -35,6 +35,11 @@ class Turns:
                 return False
         return True  # it came at the last moment
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._waiting)
+
     def give(self) -> None:
         """Let the next one in."""
         with self._guard:

@@ -179,6 +179,19 @@ def test_a_process_that_is_not_on_record_never_begins(queue: Queue, monkeypatch:
     assert not (job.folder / PROGRESS).exists()
 
 
+def test_a_turn_that_made_no_version_says_why_in_its_last_remark(queue: Queue, database: Database) -> None:
+    told = {"outcome": "refused", "sentence": "it is not let serve: it recites", "version": "my-twin:2026-11-21-ab12cd"}
+    job, _ = queue.add(TWIN, "learn", WAITS)
+    job.folder.mkdir(parents=True)
+    (job.folder / "result.json").write_text(json.dumps(told), "utf-8")
+    (job.folder / PROGRESS).write_text('{"exit": 0}\n', "utf-8")
+    with database.writing() as connection:
+        connection.execute(tables.jobs.update().values(state="running", host=queue.host, pid=0, pid_started=0.0))
+    Worker(queue, {}).look()
+    ended = queue.find(job.id)
+    assert (ended.state, ended.version, ended.progress["notes"]) == ("done", None, ["it is not let serve: it recites"])
+
+
 def test_a_twin_whose_folder_is_gone_fails_and_the_next_job_begins(queue: Queue, database: Database) -> None:
     with database.writing() as connection:
         connection.execute(tables.twins.insert().values(name=TWIN, folder="/nowhere", created_at=datetime.now(UTC)))

@@ -139,7 +139,9 @@ def _outcome(job: Job, reader: Reader, code: int | None) -> tuple[State, str, st
     """What became of a process that has ended, why, and the version that came of it. code: None where it was not our child."""
     picture = reader.picture
     if picture.exit == 0:
-        return "done", "", _version(job.folder / RESULT)
+        result = _result(job.folder / RESULT)
+        picture.notes += [str(result["sentence"])] if "sentence" in result else []
+        return "done", "", str(result["version"]) if result.get("outcome") == "challenger" else None
     if job.state == "stopping":
         return "cancelled", "", None
     if picture.error:
@@ -150,10 +152,10 @@ def _outcome(job: Job, reader: Reader, code: int | None) -> tuple[State, str, st
     return "failed", f"{said}\n{last}".strip(), None
 
 
-def _version(result: Path) -> str | None:
+def _result(path: Path) -> dict[str, object]:
+    """What `learn --json` and its like have printed; nothing where it is none of them."""
     try:
-        found = json.loads(result.read_text("utf-8"))
+        found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
-        return None
-    version = found.get("version") if isinstance(found, dict) else None
-    return version if isinstance(version, str) else None
+        return {}
+    return found if isinstance(found, dict) else {}

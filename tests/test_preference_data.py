@@ -183,13 +183,14 @@ def test_an_approved_text_is_an_example_as_it_was_edited_and_keeps_its_conversat
         said(1, "And the clock?", kind="chat", before=before, edited_text="It stopped on Tuesday.", approved=True),
         said(2, "Write about tea.", ("Tea is leaves.",), approved=True, kind="rewrite"),
         said(3, "Write about jam.", ("Jam it is.",), approved=True, rating=-1),
+        said(4, "Write about ink.", ("The inkwlel is dry.",), approved=True, edited_text="The inkwell is dry."),
     ]
     result, pairs, ratings = learned(tmp_path, [*rows, *filler()])
     approved = tmp_path / "approved.jsonl"
     found = [one for path in (approved, preferences.held_out_beside(approved)) if path.is_file()
              for one in jsonl.read(path, Example)]  # fmt: skip
     texts = {one.output: one for one in found}
-    assert set(texts) == {"It stopped on Tuesday.", "Tea is leaves."}
+    assert set(texts) == {"It stopped on Tuesday.", "Tea is leaves.", "The inkwell is dry."}
     example = texts["It stopped on Tuesday."]
     assert [turn.content for turn in example.conversation("S")] == ["S", "Hello.", "Good morning.", "And the clock?"]
     assert texts["Tea is leaves."].kind == "rewrite"
@@ -197,6 +198,7 @@ def test_an_approved_text_is_an_example_as_it_was_edited_and_keeps_its_conversat
     assert [one.before for one in pairs] == [before]
     assert {one.completion: (one.label, one.origin) for one in ratings if "Filler" not in one.prompt} == {
         "Tea is leaves.": (True, "approval"),
+        "The inkwell is dry.": (True, "approval"),
         "Jam it is.": (False, "rating"),
     }
     assert "approved and disliked" in {one.path: one.reason for one in result.problems}["feedback f3"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from blogtwin.dataset.edits import changes
 from blogtwin.records import Example, ExampleKind, Message, Preference, RatedAnswer, content_id
 from blogtwin.service_records import Feedback, Kind
 
@@ -79,12 +80,14 @@ def _feedback(row: Feedback, twin: str | None) -> Said:
     ratings = [rating(row, row.response, row.rating > 0, "rating")] if row.rating else []
     approved = None
     if row.approved:
-        approved = _example(row, row.response if edited is None else edited)
-        if edited is None and not row.rating:
-            ratings.append(rating(row, row.response, True, "approval"))
-        elif edited is None and row.rating == -1:
-            approved = None
+        text = row.response if edited is None else edited
+        as_it_was = edited is None or not changes(row.response, edited)
+        if as_it_was and row.rating == -1:
             problems.append("is approved and disliked, and was not edited: it is not learned as an example")
+        else:
+            approved = _example(row, text)
+        if as_it_was and not row.rating:
+            ratings.append(rating(row, text, True, "approval"))
     return Said(tuple(preferences), tuple(ratings), approved, tuple(problems))
 
 

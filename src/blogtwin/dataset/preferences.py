@@ -119,10 +119,12 @@ def _settled(gathered: _Gathered, problems: list[tuple[str, str]], rows: int, se
     _pair_ratings(gathered)
     preferences: list[Preference] = []
     trivial = 0
-    for _, preference in gathered.preferences.values():
+    for key, (_, preference) in list(gathered.preferences.items()):
         made = _changed(preference)
-        trivial += not made
         preferences += made
+        if not made:
+            trivial += 1
+            del gathered.preferences[key]  # it says nothing, so what is said of its texts stands by itself
     ratings = _unsaid(gathered)
     approved = _still_approved(gathered)
     questions, held = _split([map(_asked, preferences), map(_asked, ratings), map(_asked, approved)], seed)

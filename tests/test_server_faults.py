@@ -98,7 +98,7 @@ def test_others_are_answered_while_texts_are_written(endless: Served) -> None:
         for path in ("/health", "/api/models", "/api/feedback/stats", "/"):
             began = time.monotonic()
             assert endless.client.get(path).status_code == 200
-            assert time.monotonic() - began < 1, path
+            assert time.monotonic() - began < 5, path
 
 
 def test_a_runtime_that_dies_is_said_to_have_and_is_there_again(endless: Served) -> None:
@@ -199,3 +199,35 @@ def test_ctrl_c_ends_the_server_quietly_and_a_port_in_use_is_said_to_be(tmp_path
     assert f"port {port} is in use" in log
     assert f"--port {port + 1}" in log
     assert "Traceback" not in log
+
+
+def test_a_locked_database_holds_up_judgements_alone_and_they_are_kept_when_it_is_free(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    deployed(artifact)
+    chosen = settings()
+    with serving(chosen, Workspace.here(chosen)) as there:
+        asked = {"prompt": "tides", "max_tokens": 3}
+        name = there.client.post("/api/generate", json=asked).json()["request_id"]
+        statuses: list[int] = []
+
+        def judge(number: int) -> None:
+            with httpx.Client(base_url=there.url, trust_env=False, timeout=60) as client:
+                statuses.append(client.post(f"/api/feedback/{name}", json={"comment": str(number)}).status_code)
+
+        with contextlib.closing(sqlite3.connect(workspace.home() / "feedback.db")) as other:
+            other.execute("BEGIN IMMEDIATE")  # another program writes, and takes its time
+            threads = [threading.Thread(target=judge, args=(number,)) for number in range(50)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.5)
+            for path in ("/health", "/api/models", "/", "/api/feedback/stats"):
+                assert there.client.get(path, timeout=10).status_code == 200
+            with there.client.stream("POST", "/api/generate", json=asked | {"stream": True}, timeout=10) as answer:
+                assert next(answer.iter_lines()) == "event: start"
+            assert not statuses
+            other.execute("COMMIT")
+        for thread in threads:
+            thread.join(30)
+        assert statuses == [200] * 50

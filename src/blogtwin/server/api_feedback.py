@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import Annotated, Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Path, Query
 from starlette.responses import StreamingResponse
 
@@ -17,6 +16,7 @@ from blogtwin.server import reviews
 from blogtwin.server.refusals import RESPONSES
 from blogtwin.server.schemas import FeedbackPage, FeedbackRequest
 from blogtwin.server.state import Here
+from blogtwin.server.threads import writing
 from blogtwin.service_records import Feedback, Judgement
 
 router = APIRouter(tags=["feedback"], responses=RESPONSES)
@@ -82,7 +82,7 @@ async def judge(request_id: RequestId, said: FeedbackRequest, here: Here) -> Fee
     been, for ever.
     """
     await here.generation.settled(request_id)
-    return await anyio.to_thread.run_sync(here.store.judge, request_id, Judgement(**said.model_dump()))
+    return await writing(here.store.judge, request_id, Judgement(**said.model_dump()))
 
 
 def _joined(pieces: Iterator[str]) -> Iterator[str]:

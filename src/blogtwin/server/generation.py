@@ -26,6 +26,7 @@ from blogtwin.server.schemas import GenerateRequest
 from blogtwin.server.speakers import BASE, FINETUNED, Speaker, Speakers
 from blogtwin.server.stops import Cut
 from blogtwin.server.streaming import Voice, merged
+from blogtwin.server.threads import looking, writing
 from blogtwin.server.topics import Topics
 from blogtwin.server.twins import Twins
 from blogtwin.service_records import Draft, Generation, Kind
@@ -96,11 +97,11 @@ class Asking:
 
     async def write(self, wanted: GenerateRequest, seed: int | None = None) -> Run:
         """A run of `wanted.options` texts by one version. Raises what Speakers.find and `asked` raise."""
-        return await asyncio.to_thread(self._run, wanted, (wanted.model,), seed)
+        return await looking(self._run, wanted, (wanted.model,), seed)
 
     async def compare(self, wanted: GenerateRequest, seed: int | None = None) -> Run:
         """A run of two texts, by the twin and by its base, with the same sampling and seed."""
-        return await asyncio.to_thread(self._run, wanted, (FINETUNED, BASE), seed)
+        return await looking(self._run, wanted, (FINETUNED, BASE), seed)
 
     def _run(self, wanted: GenerateRequest, models: Sequence[str], seed: int | None) -> Run:
         twin = self._twins.named(wanted.twin)
@@ -166,7 +167,7 @@ class Asking:
     async def close(self) -> None:
         """Remember what is still to be remembered; take the bases out of service."""
         await asyncio.gather(*self._remembering.values(), return_exceptions=True)
-        await asyncio.to_thread(self.speakers.close)
+        await looking(self.speakers.close)
 
     def _keep(self, run: Run) -> None:
         if any(run.texts):
@@ -187,7 +188,7 @@ class Asking:
             created_at=datetime.now(UTC),
         )
         try:
-            await asyncio.to_thread(self._store.remember, made)
+            await writing(self._store.remember, made)
         except BlogtwinError as fault:  # the text is there, and that counts more
             run.remark = f"this text cannot be judged: {fault.message}"
 
@@ -197,7 +198,7 @@ class Asking:
         if key not in self._turns:
             most = 1
             with contextlib.suppress(RuntimeUnavailable):  # asking it says what is wrong
-                most = await asyncio.to_thread(speaker.runtime.concurrency, speaker.name)
+                most = await looking(speaker.runtime.concurrency, speaker.name)
             self._turns.setdefault(key, asyncio.Semaphore(most))
         return self._turns[key]
 

@@ -13,7 +13,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-import anyio.to_thread
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,6 +25,7 @@ from blogtwin.server.schemas import GenerateRequest, Text
 from blogtwin.server.speakers import BASE, FINETUNED
 from blogtwin.server.state import Here, Shared
 from blogtwin.server.streaming import while_it_listens
+from blogtwin.server.threads import looking
 from blogtwin.server.tokens import counted
 
 _ID = "chatcmpl-"
@@ -162,7 +162,7 @@ async def complete(wanted: ChatRequest, request: Request, here: Here) -> Any:
         usage = wanted.stream_options is not None and wanted.stream_options.include_usage
         return Events(_chunks(wanted.model, run, here.generation, usage))
     await while_it_listens(request.receive, here.generation.texts(run))
-    return await anyio.to_thread.run_sync(_whole, wanted.model, run)
+    return await looking(_whole, wanted.model, run)
 
 
 async def _run(wanted: ChatRequest, here: Shared) -> Run:
@@ -244,7 +244,7 @@ async def _chunks(model: str, run: Run, generation: Asking, with_usage: bool) ->
         yield _data({"error": {"message": fault.message, "type": "server_error", "param": None, "code": None}})
         return
     await generation.settled(run.id)
-    usage, ends = await anyio.to_thread.run_sync(_counts, run)
+    usage, ends = await looking(_counts, run)
     for place, end in enumerate(ends):
         yield chunk(place, {}, end)
     if with_usage and usage:

@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from blogtwin.server.threads import ANSWERS
+
 T = TypeVar("T")
-_THREADS = ThreadPoolExecutor(64, thread_name_prefix="answer")
 
 
 class Pieces(Protocol):
@@ -84,7 +84,7 @@ async def merged(voices: Sequence[Voice]) -> AsyncGenerator[tuple[int, str]]:
 
     async def take_turn(number: int, voice: Voice) -> None:
         async with voice.turns:
-            await asyncio.get_running_loop().run_in_executor(_THREADS, read, number, voice.answer)
+            await asyncio.get_running_loop().run_in_executor(ANSWERS, read, number, voice.answer)
 
     tasks = [asyncio.create_task(take_turn(number, voice)) for number, voice in enumerate(voices)]
     left = len(voices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,9 +119,15 @@ def test_nothing_on_the_page_may_come_from_elsewhere_or_run_inline(client: httpx
         assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
-    assert (
-        client.get("/docs").status_code == client.get("/redoc").status_code == 404
-    )  # they fetch scripts from elsewhere
+
+
+def test_the_api_is_described_on_a_page_that_fetches_nothing(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+    schema = client.get("/openapi.json").json()
+    assert all(f"{method.upper()} {path}" in page for path, one in schema["paths"].items() for method in one)
+    assert "What the tide left behind" in page  # an example
+    assert not re.search(r"<script|<link|<img|src=|style=", page)
+    assert client.get("/redoc").status_code == 404
 
 
 def test_without_the_token_others_get_nothing(guarded: httpx.Client) -> None:

@@ -20,6 +20,7 @@ from blogtwin.feedback.database import Database
 from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
 from blogtwin.server import (
+    api_docs,
     api_feedback,
     api_generate,
     api_jobs,
@@ -68,7 +69,7 @@ def create_app(settings: Settings, workspace: Workspace, database: Database | No
         version=__version__,
         summary="A local model that writes like you, and learns from what you say of it.",
         openapi_tags=_TAGS,
-        docs_url=None,  # both fetch scripts from elsewhere
+        docs_url=None,  # both fetch scripts from elsewhere; see api_docs.py
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         lifespan=_lifespan,
@@ -89,7 +90,7 @@ def create_app(settings: Settings, workspace: Workspace, database: Database | No
     state.generation = Asking(state.store, state.twins, Speakers(settings, state.twins, state.versions), state.topics)
     state.limits = Limits(settings.server.per_minute)
     state.jobs = Jobs(database, settings)
-    for part in (api_generate, api_feedback, api_twins, api_jobs, api_quiz, api_report, openai_api, health):
+    for part in (api_generate, api_feedback, api_twins, api_jobs, api_quiz, api_report, openai_api, health, api_docs):
         app.include_router(part.router)
     app.include_router(pages)
     refusals.add_to(app)

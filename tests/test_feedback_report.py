@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from blogtwin.cli import feedback_report
+from blogtwin.cli.app import main
 from blogtwin.config import Settings
-from blogtwin.errors import BlogtwinError
 from blogtwin.feedback import report_pages
 from blogtwin.feedback.report import Report, report
 from blogtwin.feedback.store import Store
@@ -187,16 +185,7 @@ def test_nobody_said_anything(register: Versions) -> None:
 
 
 def _command(*arguments: str) -> int:
-    """The exit code of `report`, as a command of its own."""
-    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command()(feedback_report.report)
-    try:
-        app(list(arguments), standalone_mode=True)
-    except BlogtwinError as fault:
-        return fault.exit_code
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+    return main(["feedback", "report", *arguments])
 
 
 def test_the_command_writes_every_format(say: Say, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

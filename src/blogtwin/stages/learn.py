@@ -296,7 +296,9 @@ class _AtWork:
             return _challenges(version, {})
         self.progress.note("learning 4/4: evaluate it beside the champion")
         champion = self._champion()
-        figures, _ = self._measured(turn.version), self._measured(champion.name)
+        figures, beside = self._measured(turn.version), self._measured(champion.name)
+        self.register.measured(turn.version, figures)
+        self.register.measured(champion.name, beside)
         if reasons := rollout.below_floor(self.place.report(turn.version), self.place.report(champion.name)):
             self.register.retire(turn.version, f"below the floor: {'; '.join(reasons)}")
             return self._refused(turn, "; ".join(reasons), figures)

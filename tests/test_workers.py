@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +63,14 @@ def test_items_are_taken_no_further_ahead_than_the_workers_need() -> None:
     assert next(results) == 0
     assert taken < 2000
     results.close()  # type: ignore[attr-defined]
+
+
+def test_processes_that_cannot_start_are_not_blamed_on_the_items(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"  # each worker would run it again, and is ended by Python when it tries
+    script.write_text(
+        "from blogtwin import workers\nprint(sum(workers.ordered(abs, range(500), 2, abs)))\n", encoding="utf-8"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "processes that help with the work end as soon as they start" in done.stderr

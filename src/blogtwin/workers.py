@@ -15,6 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
+from blogtwin.errors import BlogtwinError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -39,6 +41,7 @@ def ordered(
     """`function` of every item, in order. crashed: the result for an item that ended the process it was worked on in.
 
     function, items and results are pickled; exceptions come through. With one worker, or few items, no process is started.
+    Raises BlogtwinError where no process can be started.
     """
     remaining = iter(items)
     first = list(itertools.islice(remaining, _FEW))
@@ -90,12 +93,24 @@ def _one_by_one(
             try:
                 results += pool.submit(_each, function, [item]).result()
             except BrokenProcessPool:
-                results.append(crashed(item))
                 pool.shutdown(wait=True)
                 pool = _pool(1)
+                _check(pool)
+                results.append(crashed(item))
     finally:
         pool.shutdown(wait=True)
     return results
+
+
+def _check(pool: ProcessPoolExecutor) -> None:
+    """Raises BlogtwinError when no worker lives here, whatever it does: then it is not the item's fault."""
+    try:
+        pool.submit(int).result()
+    except BrokenProcessPool as fault:
+        raise BlogtwinError(
+            "processes that help with the work end as soon as they start",
+            "work without them: --threads 1; in a program of your own, call blogtwin below `if __name__ == '__main__':`",
+        ) from fault
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -190,8 +190,19 @@ def test_rows_come_oldest_first_once_each_and_as_asked_for(store: Store) -> None
 
 def test_added_rows_are_not_doubled_and_do_not_change_what_is_there(store: Store) -> None:
     assert store.add([judged("a"), judged("b")]) == 2
-    assert store.add([judged("b", rating=-1), judged("c")]) == 1
+    assert store.add([judged("b", rating=-1), judged("c"), judged("c")]) == 1
     assert [row.rating for row in store.rows()] == [1, 1, 1]
+
+
+def test_an_added_row_that_was_judged_later_takes_the_place_of_the_older(store: Store) -> None:
+    store.add([judged("a"), judged("b")])
+    list(store.export())
+    older = judged("a", rating=0)
+    later = older.model_copy(update={"rating": -1, "judged_at": NOON + timedelta(hours=1)})
+    assert store.add([later, older]) == 1
+    assert [(row.rating, row.judged_at) for row in store.rows(unexported=True)] == [(-1, later.judged_at)]
+    stranger = judged("b", twin="anna").model_copy(update={"judged_at": NOON + timedelta(hours=1)})
+    assert store.add([stranger]) == 0, "nothing of another twin's takes its place"
 
 
 def test_an_export_marks_what_it_gave_when_the_last_row_was_taken(store: Store) -> None:

@@ -121,7 +121,7 @@ def import_(
     config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
-    """Bring feedback in. What is there already stays as it is, so the same file can be imported twice."""
+    """Bring feedback in. What is there, and no older, stays as it is, so the same file can be imported twice."""
     from itertools import islice
 
     from blogtwin.feedback.imported import read
@@ -138,7 +138,7 @@ def import_(
     if as_json:
         console.show_json({"rows": total, "new": new})
     else:
-        console.say(f"{total:,} judgements, {new:,} of them new: {file}")
+        console.say(f"{total:,} judgements, {new:,} of them new or newer: {file}")
 
 
 def forget(

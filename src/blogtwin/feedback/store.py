@@ -16,9 +16,10 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, dele
 from blogtwin.errors import UnknownRequest
 from blogtwin.feedback import judging, stats
 from blogtwin.feedback.database import Database
+from blogtwin.feedback.inserting import ignoring, newer
 from blogtwin.feedback.stats import Stats
 from blogtwin.feedback.tables import contexts, exported, feedback, versions
-from blogtwin.feedback.taking import PAGE, ROWS, Export, ignoring, paged
+from blogtwin.feedback.taking import PAGE, ROWS, Export, paged
 from blogtwin.service_records import Feedback, Generation, Judgement
 
 _MANY = 500  # ids in one statement
@@ -136,13 +137,15 @@ class Store:
         return Export(self._database, conditions(twin, since, subject, unexported, unlearned), limit)
 
     def add(self, rows: Iterable[Feedback]) -> int:
-        """Store rows that were exported elsewhere; returns how many were new. One whose id is there stays as it is.
+        """Store rows that were exported elsewhere; returns how many were new, or judged later than the row of that id here.
 
-        What a version learned that is not here can be learned again; nothing of it counts as exported from here.
+        Others stay as they are. What a version learned that is not here can be learned again; nothing counts as exported.
         """
         new, source = 0, iter(rows)
-        while page := [values(judging.plain(row)) for row in islice(source, PAGE)]:
-            new += self._database.write(lambda connection, page=page: _added(connection, page))  # type: ignore[misc]
+        while page := list(islice(source, PAGE)):
+            latest = {row.id: row for row in sorted(page, key=lambda row: row.judged_at)}
+            rows_there = [values(judging.plain(row)) for row in latest.values()]
+            new += self._database.write(lambda connection, them=rows_there: _added(connection, them))  # type: ignore[misc]
         return new
 
     def learned(self, connection: Connection, ids: Iterable[str], version: str, until: datetime | None = None) -> None:
@@ -242,4 +245,6 @@ def _added(connection: Connection, rows: list[dict[str, Any]]) -> int:
     named = {row["learned_by"] for row in rows} - {None}
     here = set(connection.scalars(select(versions.c.name).where(versions.c.name.in_(named)))) if named else set()
     known = [row if row["learned_by"] in here else row | {"learned_by": None} for row in rows]
-    return len(connection.execute(ignoring(connection, feedback).returning(feedback.c.id), known).all())
+    changed = list(connection.scalars(newer(connection, feedback, "judged_at", "twin").returning(feedback.c.id), known))
+    connection.execute(delete(exported).where(exported.c.id.in_(changed)))
+    return len(changed)

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, literal, or_, select
 
 from blogtwin.feedback.database import Database
+from blogtwin.feedback.inserting import ignoring
 from blogtwin.feedback.tables import Moment, exported, feedback
 from blogtwin.service_records import Feedback
 
@@ -85,14 +83,3 @@ def _page(database: Database, wanted: list[ColumnElement[bool]], last: Feedback 
     return database.read(
         lambda connection: [Feedback.model_validate(dict(row)) for row in connection.execute(query).mappings()]
     )
-
-
-def ignoring(connection: Connection, table: Table) -> Any:
-    """An insert that leaves a row alone whose id is there."""
-    return _ignoring(connection.dialect.name, table)
-
-
-@cache
-def _ignoring(name: str, table: Table) -> Any:
-    dialect = postgresql if name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing(index_elements=["id"])

@@ -27,13 +27,20 @@ class Turns:
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        if mine.acquire(timeout=wait):
-            return True
+        try:
+            return mine.acquire(timeout=wait) or not self._left(mine)  # it may have come at the last moment
+        except BaseException:
+            if not self._left(mine):
+                self.give()
+            raise
+
+    def _left(self, mine: threading.Lock) -> bool:
+        """Whether the queue could be left: False when the place had come already."""
         with self._guard:
             if mine in self._waiting:
                 self._waiting.remove(mine)
-                return False
-        return True  # it came at the last moment
+                return True
+            return False
 
     @property
     def waiting(self) -> int:

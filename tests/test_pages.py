@@ -17,7 +17,8 @@ from page_visits import Visits, chromium
 from server_twins import TWIN, Served, serving, settings, workshop
 
 YES = {"blogtwin.consent": "yes"}
-EVERYTHING = "prompt notes-toggle attach style-toggle mode model go theme help good bad edit retry copy save approve comment kind skip afresh"
+EVERYTHING = """prompt notes-toggle attach style-toggle mode model go theme help
+    good bad edit retry copy save approve comment kind skip afresh"""
 # What has the focus, and whether it can be seen; a choice among several shows it on its label, the prompt on its sheet.
 FOCUSED = """() => {
     const at = document.activeElement;
@@ -149,6 +150,7 @@ def test_a_text_streams_is_stopped_and_asked_for_again(visits: Visits, served: S
     assert stopped.strip()
     page.keyboard.press("r")
     page.get_by_text("Try 2 of 2.").wait_for()
+    words(prose, 1)
     page.locator("#stop").click()
     page.get_by_text("Stopped here.").wait_for()
     act(page, "bad").click()
@@ -238,7 +240,7 @@ def test_twin_and_base_stand_side_by_side(visits: Visits, served: Served) -> Non
 @pytest.mark.usefixtures("unhurried")
 def test_a_reload_in_the_middle_loses_nothing(visits: Visits, served: Served) -> None:
     page = visits.open(kept=YES)
-    ask(page, length="300")
+    ask(page, length="150")
     prose = page.locator(".draft .prose")
     words(prose, 20)
     page.locator("#prompt").fill("half a thou")
@@ -251,7 +253,7 @@ def test_a_reload_in_the_middle_loses_nothing(visits: Visits, served: Served) ->
     assert len(came) > 20
     assert page.locator("#prompt").input_value() == "half a thou"
     assert page.locator("#notes").input_value() == "- a screw"
-    assert page.locator("#length").input_value() == "300"
+    assert page.locator("#length").input_value() == "150"
     act(page, "good").click()
     kept(page)
     told = row(served, visits)

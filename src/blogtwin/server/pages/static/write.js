@@ -73,9 +73,9 @@ async function attempt(turn) {
     if (one.state === "writing") throw new Refusal("The text broke off.", "Ask once more; the server's log may say why.");
     say(`Done: ${one.drafts.map((draft) => `${countWords(draft.text)} words`).join(", ")}.`);
   } catch (fault) {
-    const stopped = fault.name === "AbortError";
-    one.state = stopped ? "stopped" : "failed";
-    if (!stopped) one.fault = { message: fault.message, hint: fault.hint ?? "" };
+    const stopped = running.stop.signal.aborted;
+    one.state = leaving ? "cut" : stopped ? "stopped" : "failed";
+    if (one.state === "failed") one.fault = { message: fault.message, hint: fault.hint ?? "" };
     say(stopped ? "Stopped." : fault.message);
   }
   clearTimeout(slow);
@@ -124,6 +124,12 @@ async function post(turn, judgement, quietly = false) {
 }
 
 let editTimer = 0;
+let leaving = false; // a browser that leaves the page breaks off what is being written, which is nobody's fault
+for (const name of ["beforeunload", "pagehide"])
+  addEventListener(name, () => {
+    leaving = true;
+    setTimeout(() => (leaving = false), 3000); // it stayed after all
+  });
 
 const actions = {
   good: (turn) => rate(turn, 1),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from blogtwin.cli.app import main
 from blogtwin.errors import UsageError
+from blogtwin.server import listening
 from blogtwin.server.app import create_app
 from blogtwin.server.limits import Limits, TooMany
 from blogtwin.workspace import Workspace
@@ -194,17 +198,43 @@ def test_a_limit_fills_up_evenly_and_each_client_has_its_own() -> None:
 
 
 @pytest.fixture
-def listening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.chdir(tmp_path)
     chosen = settings(server={"token": TOKEN})
     with serving(chosen, Workspace.here(chosen)) as there:
         yield there
 
 
-def test_the_token_is_never_logged(listening: Served, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_token_is_never_logged(public: Served, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with httpx.Client(base_url=listening.url, trust_env=False) as client:
+    with httpx.Client(base_url=public.url, trust_env=False) as client:
         for path in (f"/?token={TOKEN}", "/api/twins", f"/nothing?token={TOKEN}"):
             client.get(path, headers={"Authorization": f"Bearer {TOKEN}"})
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
     assert not any(TOKEN in message for message in ours)
+
+
+def test_serve_makes_a_token_where_others_can_reach_it_and_tells_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tokens: list[str] = []
+    bind = listening.bind
+
+    def run(app: FastAPI, taken: socket.socket, ready: Callable[[], None]) -> None:
+        tokens.append(app.state.settings.server.token)
+        ready()
+
+    monkeypatch.setattr(listening, "bind", lambda host, port: bind("127.0.0.1", port))  # no test is open to others
+    monkeypatch.setattr(listening, "run", run)
+    assert main(["serve", "--host", "192.0.2.7", "--port", "0"]) == 0
+    assert main(["serve", "--host", "192.0.2.7", "--port", "0"]) == 0
+    told = capsys.readouterr()
+    assert len(set(tokens)) == 2  # a new one each time
+    for token in tokens:
+        assert len(token) >= 32
+        assert told.out.count(f"/?token={token}") == 1
+        assert token not in told.err
+    assert main(["serve", "--port", "0"]) == 0
+    assert tokens[-1] is None
+    assert "token" not in capsys.readouterr().out

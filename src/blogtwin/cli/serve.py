@@ -54,7 +54,9 @@ def serve(
 
         def announce() -> None:
             console.say(f"{settings.deployment.model_name} writes at {where}{f'/?token={made}' if made else ''}")
-            console.remark("stop with Ctrl-C; the API is described at /openapi.json")
+            if settings.server.token and not made:
+                console.remark("browsers open it with ?token= and the token of the settings; other clients send it")
+            console.remark("stop with Ctrl-C; the API is described at /docs")
 
         with suppress(KeyboardInterrupt):  # the way to end it
             run(app, listening, announce)

@@ -275,10 +275,38 @@ def test_once_more_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert (listed("challenger"), unlearned(), sorted(Path("models").iterdir())) == before
 
 
+def test_a_version_below_the_floor_serves_nobody_and_its_feedback_waits_for_more(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody teaches it to write nothing but letters, with nothing that keeps it near what it was."""
+    with database() as (store, _):
+        store.forget(twin=TWIN)
+        store.add(said(number, "qzx jvk wqp xzj kkq " * 3) for number in range(50, 62))
+    monkeypatch.setenv("BLOGTWIN_LEARNING_REPLAY", "0")
+    monkeypatch.setenv("BLOGTWIN_TRAINING_BETA", "0.01")
+    serving = [one.name for one in listed("challenger")]
+    waiting = unlearned()
+    assert main([*LEARN, "--lr", "0.03", "--epochs", "4", "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["outcome"] == "refused", out
+    assert "perplexity" in out["sentence"]
+    assert [one.name for one in listed("challenger")] == serving
+    assert out["version"] in [one.name for one in listed("retired")]
+    assert unlearned() == waiting
+    assert main(LEARN) == 0
+    assert (
+        f"nothing new to learn from ({len(waiting)} more were tried, and the version was refused)"
+        in capsys.readouterr().out
+    )
+
+
 def test_new_posts_are_learned_first_and_a_version_s_parents_are_known(capsys: pytest.CaptureFixture[str]) -> None:
     for noun in ("lantern", "harbour", "ladder", "button"):
         text = "\n\n".join(paragraph(noun, number * 11) for number in range(3))
         Path("blog", f"{noun}.md").write_text(f"---\ntitle: The {noun}\n---\n{text}\n", encoding="utf-8")
+    with database() as (store, _):
+        store.forget(twin=TWIN)
+        store.add(map(said, range(70, 76)))
     assert main([*LEARN, "--dry-run"]) == 0
     assert "would read the blog folder again first: input blog has changed" in capsys.readouterr().out
     assert main([*LEARN, "--minimum", "3", "--json"]) == 0
@@ -294,30 +322,8 @@ def test_new_posts_are_learned_first_and_a_version_s_parents_are_known(capsys: p
     assert seen & {"lantern", "harbour", "ladder", "button"}
     assert unlearned() == set()
     assert len(listed("challenger")) == 2
-
-
-def test_a_version_below_the_floor_serves_nobody_and_its_feedback_waits_for_more(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody teaches it to write nothing but letters, with nothing that keeps it near what it was."""
-    with database() as (store, _):
-        store.add(said(number, "qzx jvk wqp xzj kkq " * 3) for number in range(50, 62))
-    monkeypatch.setenv("BLOGTWIN_LEARNING_REPLAY", "0")
-    monkeypatch.setenv("BLOGTWIN_TRAINING_BETA", "0.01")
-    serving = [one.name for one in listed("challenger")]
-    waiting = unlearned()
-    assert main([*LEARN, "--lr", "0.03", "--epochs", "3", "--json"]) == 0
-    out = json.loads(capsys.readouterr().out)
-    assert out["outcome"] == "refused", out
-    assert "perplexity" in out["sentence"]
-    assert [one.name for one in listed("challenger")] == serving
-    assert out["version"] in [one.name for one in listed("retired")]
-    assert unlearned() == waiting
-    assert main(LEARN) == 0
-    assert (
-        f"nothing new to learn from ({len(waiting)} more were tried, and the version was refused)"
-        in capsys.readouterr().out
-    )
+    assert main([*LEARN, "--minimum", "3"]) == 0  # the champion has not seen the posts, but a version has
+    assert "has nothing new to learn from" in capsys.readouterr().out
 
 
 def test_a_spoiled_turn_is_named_and_can_be_given_up(capsys: pytest.CaptureFixture[str]) -> None:

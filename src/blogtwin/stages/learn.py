@@ -50,11 +50,15 @@ class Learned:
 
 @dataclass(frozen=True)
 class News:
-    """What no version has learned from: judgements, read at a time, and posts. tried: those of a version that was refused."""
+    """What no version has learned from: judgements, read at a time, and posts. tried: those of a version that was refused.
+
+    behind: posts that the champion has not seen, whoever else has.
+    """
 
     rows: Sequence[Feedback]
     read_at: datetime
     posts: int
+    behind: int
     tried: frozenset[str]
 
     @property
@@ -160,9 +164,10 @@ class _AtWork:
             prepare.run(self.settings, self.workspace, self.progress)
         refused = self.place.refused()
         read_at = datetime.now(UTC)
-        new = self.store.rows(twin=self.twin, unlearned=True)
-        rows = [row for row in new if row.judged_at <= read_at]
-        return News(rows, read_at, self._new_posts(champion), frozenset(refused.new if refused else ()))
+        rows = [row for row in self.store.rows(twin=self.twin, unlearned=True) if row.judged_at <= read_at]
+        behind = self._examples() - self._seen(champion) if self._seen(champion) else set()
+        new = behind.difference(*(self._seen(version) for version in self.register.list(self.twin)))
+        return News(rows, read_at, len(new), len(behind), frozenset(refused.new if refused else ()))
 
     def posts_changed(self) -> str | None:
         """Why posts and examples have to be made again; None: they are as they were, or were made with other settings.
@@ -175,12 +180,14 @@ class _AtWork:
             return None
         return next(filter(None, (plan.stale() for plan in plans)), None)
 
-    def _new_posts(self, champion: Version) -> int:
-        """Posts among the examples that the champion has not seen; 0 where it is not known what it saw."""
-        seen = {post.post_id for post in self.register.saw(champion.name)}
-        if not seen or not self.workspace.training_data.is_file():
-            return 0
-        return len({str(line["post_id"]) for _, line in jsonl.lines(self.workspace.training_data)} - seen)
+    def _seen(self, version: Version) -> set[str]:
+        """The posts that a version was trained on; none where that is not known."""
+        return {post.post_id for post in self.register.saw(version.name)}
+
+    def _examples(self) -> set[str]:
+        """The posts that there are to train on."""
+        data = self.workspace.training_data
+        return {str(line["post_id"]) for _, line in jsonl.lines(data)} if data.is_file() else set()
 
     def _champion(self) -> Version:
         champion = self.register.champion(self.twin)
@@ -197,7 +204,7 @@ class _AtWork:
         """Take what is new, for good, with all that was said before."""
         champion = self._champion()
         told = [champion.name, *(f"{row.id} {row.judged_at.isoformat()}" for row in news.rows)]
-        if news.posts:
+        if news.behind:
             told.append(self.workspace.training_data.read_text("utf-8"))
         turn = Turn(
             id=content_id(*told)[:12],
@@ -206,7 +213,7 @@ class _AtWork:
             from_adapter=champion.adapter,
             new=tuple(row.id for row in news.rows),
             read_at=news.read_at,
-            posts=news.posts,
+            posts=news.behind,
         )
         rows = (row for row in self.store.rows(twin=self.twin) if row.judged_at <= news.read_at)
         self.place.begin(turn, rows)

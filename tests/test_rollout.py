@@ -151,6 +151,7 @@ GOOD = Measured(
     voice_high=0.8,
     answers=12,
     losses={str(post): Loss(300 + post, 100) for post in range(20)},
+    base={str(post): Loss(330 + post, 100) for post in range(20)},
 )
 
 
@@ -164,7 +165,7 @@ def _losses(factor: float, spread: float = 0.0) -> dict[str, Loss]:
 
 
 def test_what_is_as_good_passes_the_floor() -> None:
-    assert _verdicts(GOOD) == {"voice": True, "copying": True, "perplexity": True}
+    assert set(_verdicts(GOOD).values()) == {True}
     assert _verdicts(replace(GOOD, voice=0.62, voice_low=0.5, voice_high=0.74))["voice"], "within its interval"
     assert _verdicts(replace(GOOD, losses=_losses(1.02, 5)))["perplexity"], "some is the price of preferences"
 
@@ -174,13 +175,25 @@ def test_what_is_as_good_passes_the_floor() -> None:
     [
         (replace(GOOD, voice=0.2, voice_low=0.1, voice_high=0.3), "voice"),
         (replace(GOOD, copied=4, flagged=True), "copying"),
-        (replace(GOOD, losses=_losses(1.1, 5)), "perplexity"),
+        (replace(GOOD, losses=_losses(1.07, 5)), "perplexity"),
     ],
 )
 def test_what_is_worse_beyond_chance_does_not(version: Measured, name: str) -> None:
     found = _verdicts(version)
     assert found.pop(name) is False
     assert all(found.values())
+
+
+def test_many_small_losses_do_not_add_up_below_the_base() -> None:
+    worn = replace(GOOD, losses=_losses(1.09))
+    assert _verdicts(replace(GOOD, losses=_losses(1.115)), worn) == {
+        "voice": True,
+        "copying": True,
+        "perplexity": True,
+        "perplexity beside the base": False,
+    }
+    below = replace(GOOD, losses=_losses(1.2))
+    assert _verdicts(below, below)["perplexity beside the base"], "a champion that is there itself asks for no more"
 
 
 def test_copying_no_more_than_the_champion_is_no_reason() -> None:
@@ -191,7 +204,9 @@ def test_copying_no_more_than_the_champion_is_no_reason() -> None:
 
 def test_what_was_not_measured_neither_passes_nor_fails() -> None:
     nothing = Measured()
-    assert _verdicts(nothing, nothing) == {"voice": None, "copying": True, "perplexity": None}
+    found = _verdicts(nothing, nothing)
+    assert found.pop("copying")
+    assert set(found.values()) == {None}
     assert _verdicts(replace(GOOD, losses={"0": Loss(900, 100)}))["perplexity"] is None, "one post gives no interval"
     told = [check.told for check in floor(nothing, nothing)]
     assert all(told)
@@ -210,9 +225,8 @@ def test_the_floor_reads_reports(tmp_path) -> None:  # type: ignore[no-untyped-d
     for path, one in zip(paths, (report, worse), strict=True):
         path.write_text(one.model_dump_json(), encoding="utf-8")
     assert rollout.below_floor(paths[0], paths[0]) == []
-    (reason,) = rollout.below_floor(paths[1], paths[0])
-    assert reason.startswith("perplexity: ")
-    assert {one.name for one in rollout.checks(*paths) if isinstance(one, Check)} == {"voice", "copying", "perplexity"}
+    assert "perplexity: " in rollout.below_floor(paths[1], paths[0])[0]
+    assert {one.name for one in rollout.checks(*paths) if isinstance(one, Check)} >= {"voice", "copying", "perplexity"}
 
 
 # --- one look

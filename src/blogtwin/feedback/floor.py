@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import exp, log
+from math import exp
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 _Z = 1.959964  # of a 95% interval
 _ONE_SIDED = 1.644854  # of a one-sided test at 5%
@@ -31,7 +32,7 @@ class Measured:
     """One evaluation. voice: 0 the base, 1 the author, with its 95% interval; None: it was not measured.
 
     answers, copied: how many there were, and how many repeat posts beyond what is normal for the author; flagged: whether
-    these are more than chance. losses: by held-out post.
+    these are more than chance. losses, base: the version's and its base's, by held-out post.
     """
 
     voice: float | None = None
@@ -41,6 +42,7 @@ class Measured:
     copied: int = 0
     flagged: bool = False
     losses: Mapping[str, Loss] = field(default_factory=dict)
+    base: Mapping[str, Loss] = field(default_factory=dict)
 
 
 class Check(NamedTuple):
@@ -56,7 +58,8 @@ def floor(version: Measured, champion: Measured) -> tuple[Check, ...]:
 
     Each check fails a version that is as good as the champion with a probability of at most about 5%.
     """
-    return (*_voice(version, champion), _copying(version, champion), _perplexity(version, champion))
+    beside = version, champion
+    return (*_voice(*beside), _copying(*beside), _perplexity(*beside), _skill(*beside))
 
 
 def _voice(version: Measured, champion: Measured) -> Iterator[Check]:
@@ -86,20 +89,47 @@ def _copying(version: Measured, champion: Measured) -> Check:
 
 
 def _perplexity(version: Measured, champion: Measured) -> Check:
-    """The ratio of perplexities over the posts that both were measured on, with a bootstrap interval over these posts."""
-    shared = [(version.losses[post], champion.losses[post]) for post in version.losses if post in champion.losses]
-    if not shared:
-        return Check("perplexity", None, "it was not measured on the same posts for both")
-    table = np.array([[one.nats, one.tokens, other.nats, other.tokens] for one, other in shared])
+    """No more than a little above the champion's."""
+    found = _ratio(version.losses, champion.losses)
+    if found is None:
+        return Check("perplexity", None, "it was not measured on the same posts, two or more, for both")
+    told = f"{_times(found)} the champion's; at most {1 + _ALLOWED:.2f} is allowed"
+    return Check("perplexity", found.low <= 1 + _ALLOWED, told)
 
-    def excess(rows: np.ndarray) -> np.ndarray:
-        total = rows.sum(axis=-2)
-        return np.asarray(total[..., 0] / total[..., 1] - total[..., 2] / total[..., 3])
 
-    ratio = exp(float(excess(table)))
-    if len(shared) == 1:
-        return Check("perplexity", None, f"{ratio:.2f} times the champion's; one post gives no interval")
+def _skill(version: Measured, champion: Measured) -> Check:
+    """Not above the base's, or many small losses in a row would add up; a champion that is above it allows that."""
+    found, before = _ratio(version.losses, version.base), _ratio(champion.losses, champion.base)
+    if found is None:
+        return Check("perplexity beside the base", None, "it was not measured on two posts or more")
+    passed = found.low <= 1 or (before is not None and before.low > 1)
+    return Check("perplexity beside the base", passed, f"{_times(found)} the base's")
+
+
+class _Ratio(NamedTuple):
+    """Of two perplexities; low, high: the 5th and 95th percentile of a bootstrap over the posts."""
+
+    ratio: float
+    low: float
+    high: float
+
+
+def _ratio(one: Mapping[str, Loss], other: Mapping[str, Loss]) -> _Ratio | None:
+    """Over the posts that both were measured on; None where there are fewer than two."""
+    table = np.array([[*one[post], *other[post]] for post in one if post in other], dtype=np.float64)
+    if len(table) < 2:
+        return None
     drawn = np.random.default_rng(0).integers(len(table), size=(_RESAMPLES, len(table)))
-    low, high = np.quantile(excess(table[drawn]), (0.05, 0.95))
-    told = f"{ratio:.2f} times the champion's ({exp(low):.2f} to {exp(high):.2f}, 90%); at most {1 + _ALLOWED:.2f} is allowed"
-    return Check("perplexity", bool(low <= log(1 + _ALLOWED)), told)
+    low, high = np.quantile(_excess(table[drawn]), (0.05, 0.95))
+    return _Ratio(exp(_excess(table)), exp(low), exp(high))
+
+
+def _excess(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Nats a token more than the other; table: (…, posts, 4) with nats and tokens of both."""
+    total = table.sum(axis=-2)
+    excess: NDArray[np.float64] = total[..., 0] / total[..., 1] - total[..., 2] / total[..., 3]
+    return excess
+
+
+def _times(found: _Ratio) -> str:
+    return f"{found.ratio:.2f} times ({found.low:.2f} to {found.high:.2f}, 90%)"

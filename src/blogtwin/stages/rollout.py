@@ -93,6 +93,7 @@ def measured(report: Report) -> Measured:
         copied=len(copying.copied),
         flagged=copying.flagged,
         losses={one.post_id: Loss(one.twin, one.tokens) for one in report.losses},
+        base={one.post_id: Loss(one.base, one.tokens) for one in report.losses},
     )
 
 

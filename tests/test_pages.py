@@ -178,8 +178,8 @@ def test_one_of_three_is_chosen_edited_remarked_on_and_approved(visits: Visits, 
     area = page.locator(".editor textarea")
     draft = area.input_value()
     area.press("Control+Home")
-    area.type("Mine entirely. ")
-    page.locator(".diff ins", has_text="Mine entirely").wait_for()
+    area.type("Zwischenruf ")
+    page.locator(".diff ins", has_text="Zwischenruf").wait_for()
     area.press("Control+End")
     for _ in range(8):
         area.press("Backspace")

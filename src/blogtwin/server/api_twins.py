@@ -50,11 +50,13 @@ def models(here: Here, twin: TwinQuery = None) -> Models:
     name = here.twins.named(twin)
     found = [_model(here, one) for one in here.versions.list(name)]
     own = here.twins.deployed(name)
-    if not any(one.state == "champion" for one in found) and own:
+    if here.settings.deployment.runtime == "openai":  # what stands there is no concern of the register
+        found = [_own(here, name, here.settings.deployment.model_name)]
+    elif not any(one.state == "champion" for one in found) and own:
         found.insert(0, _own(here, name, own.version or own.name))
     champion = next((one.name for one in found if one.state == "champion"), "")
     runtime = found[0].runtime if found else ""
-    if champion:
+    if champion and (own or runtime != "openai"):
         why = "the base has no voice to weaken"
         found.append(Model(name=BASE, twin=name, state="base", share=0, runtime=runtime, voice=False, why_not=why))
     return Models(twin=name, default=champion, models=tuple(found))

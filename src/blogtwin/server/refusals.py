@@ -13,7 +13,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 
 from blogtwin.errors import (
     BlogtwinError,
@@ -60,6 +61,7 @@ def add_to(app: FastAPI) -> None:
     app.add_exception_handler(BlogtwinError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -101,6 +103,11 @@ async def _http(request: Request, fault: Exception) -> JSONResponse:
     where = f"{request.method} {request.url.path}: {phrase.lower()}"
     hint = "see /openapi.json" if fault.status_code in (404, 405) else ""
     return refusal(request.url.path, fault.status_code, told or where, hint, headers)
+
+
+async def _gone(request: Request, fault: Exception) -> Response:
+    """Nobody reads this: whoever asked has left, and what they asked for was stopped."""
+    return Response(status_code=499)
 
 
 async def _bug(request: Request, fault: Exception) -> JSONResponse:

@@ -106,6 +106,8 @@ class Speakers:
     def known(self, name: str) -> Speaker | None:
         """The speaker of a deployed name; None: there is none, or its runtime is not here."""
         try:
+            if self._settings.deployment.runtime == "openai":
+                return self._at_endpoint(name)
             found = find_deployment(name)
             return self._speaker(found, name) if found else None
         except BlogtwinError:

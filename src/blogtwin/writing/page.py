@@ -7,6 +7,7 @@ the file must not ask them for anything.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from html import escape
 from html.parser import HTMLParser
@@ -20,6 +21,8 @@ _INLINE = {"strong", "em", "code", "a", "br", "sup"}
 _KEPT = _BLOCKS | _TABLE | _INLINE
 _VOID = {"br", "hr"}
 _ATTRIBUTES = {"href", "id", "class", "start"}
+_DEEPEST = 100  # elements within each other
+_MOST_OPEN = 200  # links of a paragraph
 _SAFE_ADDRESS = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")  # XML has no place for them
 
@@ -53,12 +56,14 @@ def parse(text: str) -> Element:
     reader.preprocessors.deregister("html_block")
     reader.inlinePatterns.deregister("html")
     readable = _CONTROL.sub("", text)
-    try:
-        made = reader.convert(regular_lists(readable))
-    except RecursionError:  # hundreds of lists within each other: no post, but what the model said can still be read
-        made = "".join(f"<p>{escape(part)}</p>" for part in re.split(r"\n\s*\n", readable))
-    tree = _Tree()
-    tree.feed(made)
+    if not _tangled(readable):
+        with contextlib.suppress(RecursionError):
+            tree = _Tree()
+            tree.feed(reader.convert(regular_lists(readable)))
+            if tree.deepest < _DEEPEST:
+                return tree.done()
+    tree = _Tree()  # no post, but what the model said can still be read
+    tree.feed("".join(f"<p>{escape(part)}</p>" for part in re.split(r"\n\s*\n", readable)))
     return tree.done()
 
 
@@ -75,6 +80,14 @@ def heading(root: Element) -> str:
     return "" if first is None else " ".join("".join(first.itertext()).split())
 
 
+def _tangled(text: str) -> bool:
+    """Whether hundreds of links are begun and never ended: for each, the reader looks through all that follows."""
+    return any(
+        part.count("[") - part.count("]") > _MOST_OPEN or part.count("](") - part.count(")") > _MOST_OPEN
+        for part in re.split(r"\n\s*\n", text)
+    )
+
+
 class _Tree(HTMLParser):
     """HTML → elements: tags that are not known are left out, their text is kept."""
 
@@ -83,6 +96,7 @@ class _Tree(HTMLParser):
         self._builder = TreeBuilder()
         self._builder.start("post", {})
         self._open: list[str] = []
+        self.deepest = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -94,6 +108,7 @@ class _Tree(HTMLParser):
                 self._builder.end(tag)
             else:
                 self._open.append(tag)
+                self.deepest = max(self.deepest, len(self._open))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._open:

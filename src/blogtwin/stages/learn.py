@@ -8,22 +8,21 @@ nobody, and its feedback waits for more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from blogtwin import jsonl
 from blogtwin.config import Method, Settings, model_name
-from blogtwin.errors import InputError, NothingUsable, ProofFailed
+from blogtwin.errors import NothingUsable, ProofFailed
 from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
-from blogtwin.manifest import Plan
-from blogtwin.progress import Progress
+from blogtwin.progress import Progress, Silent
 from blogtwin.records import content_id
-from blogtwin.service_records import Feedback, Version
-from blogtwin.stages import deploy, evaluate, finetune, ingest, lineage, preferences, prepare, promotion, rollout
+from blogtwin.service_records import Version
+from blogtwin.stages import deploy, evaluate, finetune, lineage, preferences, promotion, rollout
+from blogtwin.stages.news import News, champion_of, counted, news, posts_changed, read_posts
 from blogtwin.stages.turn import Lesson, Place, Refusal, Turn, alone
 from blogtwin.stages.versions import family
 from blogtwin.workspace import Workspace
@@ -48,25 +47,6 @@ class Learned:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class News:
-    """What no version has learned from: judgements, read at a time, and posts. tried: those of a version that was refused.
-
-    behind: posts that the champion has not seen, whoever else has.
-    """
-
-    rows: Sequence[Feedback]
-    read_at: datetime
-    posts: int
-    behind: int
-    tried: frozenset[str]
-
-    @property
-    def count(self) -> int:
-        """Judgements and posts, without those that were tried before."""
-        return sum(row.id not in self.tried for row in self.rows) + self.posts
-
-
 def run(
     settings: Settings, workspace: Workspace, progress: Progress, wait: bool = False, anew: bool = False
 ) -> Learned:
@@ -83,10 +63,12 @@ def run(
         at_work = _AtWork(settings, workspace, progress, register, twin)
         turn = None if anew else at_work.place.open_turn()
         if turn is None:
-            news = at_work.news()
-            if news.count < settings.learning.minimum:
-                return Learned("not enough", not_enough(settings, twin, news), notes=tuple(notes))
-            turn = at_work.begin(news)
+            champion_of(register, twin)
+            read_posts(settings, workspace, progress)
+            found = at_work.news()
+            if found.count < settings.learning.minimum:
+                return Learned("not enough", found.too_few(settings.learning.minimum), notes=tuple(notes))
+            turn = at_work.begin(found)
         else:
             progress.note(f"going on with a turn that was cut off; it was {turn.done}")
         return replace(at_work.finish(turn), notes=tuple(notes))
@@ -102,43 +84,27 @@ def dry_run(settings: Settings, workspace: Workspace) -> list[str]:
     """What a turn would do now, without doing it; posts that have changed count once they are read."""
     twin = family(settings.deployment.model_name)
     with lineage.register(settings) as register:
-        at_work = _AtWork(settings, workspace, None, register, twin)
-        turn = at_work.place.open_turn()
-        if turn:
+        at_work = _AtWork(settings, workspace, Silent(), register, twin)
+        if turn := at_work.place.open_turn():
             return [f"would go on with a turn that was cut off; it was {turn.done}", _taken(turn)]
-        news = at_work.news()
-        changed = at_work.posts_changed()
+        found = at_work.news()
+    changed = posts_changed(settings, workspace)
     lines = [f"would read the blog folder again first: {changed}"] if changed else []
-    if news.count < settings.learning.minimum:
-        return [*lines, not_enough(settings, twin, news)]
-    return [
-        *lines,
-        f"would learn from {_counted(len(news.rows), news.posts)}, and deploy what comes of it as a challenger",
-    ]
-
-
-def not_enough(settings: Settings, twin: str, news: News) -> str:
-    """The sentence for it."""
-    tried = len(news.rows) + news.posts - news.count
-    before = f" ({tried} more were tried, and the version was refused)" if tried else ""
-    there = _counted(len(news.rows) - tried, news.posts)
-    return f"{twin} has {there} new to learn from{before}; {settings.learning.minimum} are wanted (learning.minimum)"
-
-
-def _counted(judgements: int, posts: int) -> str:
-    words = [f"{many} {what}{'s' * (many != 1)}" for many, what in ((judgements, "judgement"), (posts, "post")) if many]
-    return " and ".join(words) or "nothing"
+    if found.count < settings.learning.minimum:
+        return [*lines, found.too_few(settings.learning.minimum)]
+    there = counted(len(found.rows), found.posts)
+    return [*lines, f"would learn from {there}, and deploy what comes of it as a challenger"]
 
 
 def _taken(turn: Turn) -> str:
-    return f"it learns from {_counted(len(turn.new), turn.posts)}, from {turn.parent} on"
+    return f"it learns from {counted(len(turn.new), turn.posts)}, from {turn.parent} on"
 
 
 class _AtWork:
     """The steps of a turn, each of which may be done again."""
 
     def __init__(
-        self, settings: Settings, workspace: Workspace, progress: Progress | None, register: Versions, twin: str
+        self, settings: Settings, workspace: Workspace, progress: Progress, register: Versions, twin: str
     ) -> None:
         self.settings = settings
         self.workspace = workspace
@@ -146,76 +112,28 @@ class _AtWork:
         self.twin = twin
         self.place = Place(twin, workspace.model.parent)
         self.store = Store(register.database, timedelta(minutes=settings.feedback.context_minutes))
-        self._progress = progress
-
-    @property
-    def progress(self) -> Progress:
-        assert self._progress is not None  # a dry run does no work
-        return self._progress
-
-    # --- what there is to learn from
+        self.progress = progress
 
     def news(self) -> News:
-        """What is new. Reads the blog folder again where it has changed, unless this is a dry run."""
-        champion = self._champion()
-        if self._progress and (changed := self.posts_changed()):
-            self.progress.note(f"reading the blog folder again: {changed}")
-            ingest.run(self.settings, self.workspace, self.progress)
-            prepare.run(self.settings, self.workspace, self.progress)
-        refused = self.place.refused()
-        read_at = datetime.now(UTC)
-        rows = [row for row in self.store.rows(twin=self.twin, unlearned=True) if row.judged_at <= read_at]
-        behind = self._examples() - self._seen(champion) if self._seen(champion) else set()
-        new = behind.difference(*(self._seen(version) for version in self.register.list(self.twin)))
-        return News(rows, read_at, len(new), len(behind), frozenset(refused.new if refused else ()))
+        """What is new to learn from."""
+        return news(self.workspace, self.register, self.store, self.twin, self.place.refused())
 
-    def posts_changed(self) -> str | None:
-        """Why posts and examples have to be made again; None: they are as they were, or were made with other settings.
-
-        With other settings they are not this turn's affair: a twin that was made by `pipeline --blog-dir` is not to be trained on
-        whatever lies in ./blogs.
-        """
-        plans = (ingest.plan(self.settings, self.workspace), prepare.plan(self.settings, self.workspace))
-        if not all(map(_same_way, plans)) or not self.settings.data.input_dir.exists():
-            return None
-        return next(filter(None, (plan.stale() for plan in plans)), None)
-
-    def _seen(self, version: Version) -> set[str]:
-        """The posts that a version was trained on; none where that is not known."""
-        return {post.post_id for post in self.register.saw(version.name)}
-
-    def _examples(self) -> set[str]:
-        """The posts that there are to train on."""
-        data = self.workspace.training_data
-        return {str(line["post_id"]) for _, line in jsonl.lines(data)} if data.is_file() else set()
-
-    def _champion(self) -> Version:
-        champion = self.register.champion(self.twin)
-        if champion is None:
-            raise InputError(
-                f"no twin named {self.twin} has been deployed",
-                f"make one first: blogtwin pipeline --blog-dir ./blogs --model-name {self.twin}",
-            )
-        return champion
-
-    # --- the steps
-
-    def begin(self, news: News) -> Turn:
+    def begin(self, found: News) -> Turn:
         """Take what is new, for good, with all that was said before."""
-        champion = self._champion()
-        told = [champion.name, *(f"{row.id} {row.judged_at.isoformat()}" for row in news.rows)]
-        if news.behind:
+        champion = champion_of(self.register, self.twin)
+        told = [champion.name, *(f"{row.id} {row.judged_at.isoformat()}" for row in found.rows)]
+        if found.behind:
             told.append(self.workspace.training_data.read_text("utf-8"))
         turn = Turn(
             id=content_id(*told)[:12],
             twin=self.twin,
             parent=champion.name,
             from_adapter=champion.adapter,
-            new=tuple(row.id for row in news.rows),
-            read_at=news.read_at,
-            posts=news.behind,
+            new=tuple(row.id for row in found.rows),
+            read_at=found.read_at,
+            posts=found.behind,
         )
-        rows = (row for row in self.store.rows(twin=self.twin) if row.judged_at <= news.read_at)
+        rows = (row for row in self.store.rows(twin=self.twin) if row.judged_at <= found.read_at)
         self.place.begin(turn, rows)
         self.progress.note(_taken(turn))
         return turn
@@ -226,7 +144,7 @@ class _AtWork:
             if not turn.has("trained"):
                 turn = self._gathered(turn)
                 if not turn.lessons:
-                    raise NothingUsable(f"of {_counted(len(turn.new), 0)} too little can be learned from")
+                    raise NothingUsable(f"of {counted(len(turn.new), 0)} too little can be learned from")
                 turn = self._trained(turn)
             if not turn.has("deployed"):
                 turn = self._deployed(turn)
@@ -302,7 +220,7 @@ class _AtWork:
             self.place.end()
             return _challenges(version, {})
         self.progress.note("learning 4/4: evaluate it beside the champion")
-        champion = self._champion()
+        champion = champion_of(self.register, self.twin)
         figures, beside = self._measured(turn.version), self._measured(champion.name)
         self.register.measured(turn.version, figures)
         self.register.measured(champion.name, beside)
@@ -318,7 +236,7 @@ class _AtWork:
         self.register.traffic(
             self.twin,
             {version: self.settings.learning.shares[0]},
-            f"learned from {_counted(len(learned), turn.posts)}",
+            f"learned from {counted(len(learned), turn.posts)}",
             also=lambda connection: self.store.learned(connection, learned, version, turn.read_at),
         )
         self.place.end()
@@ -349,12 +267,6 @@ def _replayed(lesson: Lesson, posts: Path, said: Path) -> tuple[Path, ...]:
     if lesson == "posts":
         return ()
     return (posts,) if lesson == "approved" else (posts, preferences.approved_beside(said))
-
-
-def _same_way(plan: Plan) -> bool:
-    """Whether the last run of a stage had these settings and read from the same place."""
-    last = plan.read()
-    return last is not None and last.settings == plan.settings_hash and set(plan.listings) <= set(last.inputs)
 
 
 def _challenges(version: Version, figures: dict[str, float]) -> Learned:

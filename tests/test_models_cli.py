@@ -219,6 +219,15 @@ def test_a_version_that_is_gone_cannot_be_promoted(
     assert champion.name == _stands_for() == deployed.candidate, "nothing has changed"
 
 
+def test_a_version_that_is_gone_gets_no_requests(
+    deployed: Deployed, register: Versions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    LlamaCpp().remove(deployed.candidate)
+    assert main(["models", "traffic", f"{deployed.candidate}=10"]) == 1
+    assert f"{deployed.candidate} is no longer in llama-cpp" in capsys.readouterr().err
+    assert register.known(deployed.candidate).state == "candidate"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -319,3 +328,11 @@ def test_a_deployment_whose_adapter_is_gone_is_passed_over(deployed: Deployed, r
     save_deployment(found.model_copy(update=moved))
     assert list(promotion.mend(_settings(), register)) == []
     assert {one.twin for one in register.list()} == {"my-twin"}
+
+
+@pytest.mark.parametrize("other", ["--bundle", "--verify-only"])
+def test_a_challenger_is_not_bundled_or_proved_under_a_name_it_does_not_have(
+    other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["deploy", "--challenger", other, "elsewhere"]) == 2
+    assert f"--challenger with {other}" in capsys.readouterr().err

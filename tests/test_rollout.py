@@ -322,6 +322,17 @@ def test_a_look_promotes_what_readers_prefer_in_the_register_and_in_the_runtime(
     assert rollout.run(settings, register, "my-twin") == [], "and there is nothing more to decide"
 
 
+def test_a_challenger_that_left_the_runtime_is_not_promoted(settings: Settings, register: Versions) -> None:
+    register.traffic("my-twin", {"my-twin:b": 10})
+    _say(register, _ratings("my-twin:b", 0.95, "my-twin:a", 0.4, 40))
+    served.forget("my-twin:b")
+    (step,) = rollout.run(settings, register, "my-twin")
+    assert (step.action, "no longer in llama-cpp" in step.sentence) == ("wait", True)
+    champion = register.champion("my-twin")
+    assert champion is not None
+    assert champion.name == "my-twin:a"
+
+
 def test_a_look_takes_back_what_readers_like_less(settings: Settings, register: Versions) -> None:
     register.traffic("my-twin", {"my-twin:b": 10, "my-twin:c": 10})
     _say(register, _ratings("my-twin:b", 0.1, "my-twin:a", 0.8, 30))

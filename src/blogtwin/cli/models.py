@@ -131,7 +131,7 @@ def traffic(
     twin = _family(next(iter(wanted)))
     with lineage.register(settings) as register:
         notes = list(promotion.mend(settings, register, twin))
-        register.traffic(twin, wanted, why)
+        promotion.traffic(settings, register, twin, wanted, why)
         _done(f"the requests for {twin} are shared anew", notes, register.list(twin), as_json)
 
 

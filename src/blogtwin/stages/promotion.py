@@ -8,7 +8,7 @@ versions begins with, moves it. What a killed deploy left unrecorded is recorded
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from blogtwin.config import Settings
@@ -46,6 +46,17 @@ def rollback(settings: Settings, register: Versions, twin: str, why: str) -> tup
         _there(settings, back)
     champion = register.rollback(twin, why)
     return champion, [*notes, *_named(settings, champion)]
+
+
+def traffic(settings: Settings, register: Versions, twin: str, shares: Mapping[str, int], why: str) -> None:
+    """Set shares, as Versions.traffic does and raises; InputError too for a version that the runtime does not have any more."""
+    known = [version for name, share in shares.items() if share and (version := register.find(name))]
+
+    def there(connection: object) -> None:
+        for version in known:
+            _there(settings, version)
+
+    register.traffic(twin, shares, why, also=there)
 
 
 def mend(settings: Settings, register: Versions, twin: str | None = None) -> Iterator[str]:

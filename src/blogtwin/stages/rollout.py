@@ -7,11 +7,12 @@ readers have said more. What an evaluation found is held against the floor here 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from blogtwin.config import Settings
+from blogtwin.errors import InputError, RuntimeUnavailable
 from blogtwin.evaluation.report import Report, read_report
 from blogtwin.feedback.floor import Check, Loss, Measured, floor
 from blogtwin.feedback.rollout import Action, Block, Decision, Rating, blocks, decide
@@ -48,7 +49,11 @@ def run(settings: Settings, register: Versions, twin: str) -> list[Step]:
         step = _step(settings, store, challenger, champion, _room(register.serving(twin), challenger))
         steps.append(step)
         if step.action == "promote":
-            promotion.promote(settings, register, challenger.name, step.sentence)
+            try:
+                promotion.promote(settings, register, challenger.name, step.sentence)
+            except (InputError, RuntimeUnavailable) as fault:  # the next look tries again
+                steps[-1] = replace(step, action="wait", sentence=f"would be promoted, but {fault.message}")
+                continue
             break
         if step.action == "roll back":
             register.retire(challenger.name, step.sentence)

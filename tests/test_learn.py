@@ -259,6 +259,7 @@ def test_a_turn_killed_at_each_step_ends_with_nothing_lost_doubled_or_half_deplo
     (challenger,) = listed("challenger")
     assert (out["outcome"], out["version"], challenger.share) == ("challenger", challenger.name, 10)
     assert (challenger.parent, challenger.method) == (champion.name, "dpo")
+    assert {"perplexity", "perplexity_base"} <= challenger.metrics.keys()
     assert unlearned() == {"f001", "f040"}
     with database() as (store, _):
         assert {row.learned_by for row in store.rows(twin=TWIN)} == {None, challenger.name}

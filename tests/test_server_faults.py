@@ -233,3 +233,15 @@ def test_a_locked_database_holds_up_judgements_alone_and_they_are_kept_when_it_i
         for thread in threads:
             thread.join(30)
         assert statuses == [200] * 50
+
+
+def test_memory_that_nobody_asks_for_is_given_back_and_comes_again(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    deployed(artifact)
+    chosen = settings(server={"idle_minutes": 0.005})
+    with serving(chosen, Workspace.here(chosen)) as there:
+        for _ in range(2):
+            assert there.client.post("/api/generate", json={"prompt": "tides", "max_tokens": 3}).status_code == 200
+            until(lambda: not MODELS._loaded)

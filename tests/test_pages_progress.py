@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_rates_stand_with_their_intervals_and_dislikes_can_be_looked_through(vis
     told = page.locator("#liked-told").inner_text()
     assert f"{round(stats['like_rate'] * 100)}% of 31" in told
     assert f"between {round(stats['low'] * 100)}% and {round(stats['high'] * 100)}%" in told
-    assert 10 <= page.locator("#liked-chart .point").count() <= 16
+    assert 6 <= page.locator("#liked-chart .point").count() <= 10
     assert page.locator("#liked-chart .band").count() == 1
     assert page.locator("#subjects tbody tr td:first-child").all_inner_texts() == ["bread", "tides"]
     assert "between" in page.locator("#subjects .rate-bar").first.get_attribute("aria-label")
@@ -131,23 +132,30 @@ def test_the_last_evaluation_can_be_read_and_runs_nothing(visits: Visits, served
 
 
 def test_a_training_is_begun_watched_and_stopped(visits: Visits, served: Served) -> None:
-    edited = {"edited_text": "Six, and drizzle. The tide left a screw.", "learned_by": None, "approved": True}
-    served.app.state.store.add([judged(number, 1, **edited) for number in range(4)])
+    texts = [f"Six, and {many} drizzles. The tide left a screw." for many in range(10)]
+    rows = [
+        judged(many, 1, prompt=f"About {many} tides", edited_text=text, learned_by=None, approved=True)
+        for many, text in enumerate(texts)
+    ]
+    served.app.state.store.add(rows)
     page = visits.open("/dashboard")
-    assert "4 judgements wait" in page.locator("#training-told").inner_text()
+    assert "10 judgements wait" in page.locator("#training-told").inner_text()
     page.locator("#train").click()
     job = page.locator("#job")
     job.wait_for()
     assert page.locator("#train").is_disabled()
-    page.locator("#job-what", has_not_text="Waits").wait_for()
+    page.locator("#job-curve svg").wait_for(timeout=300_000)  # a loss: it learns
+    assert re.search(r"of \d+ steps · loss \d", page.locator("#job-figures").inner_text())
+    assert "learns from 10 judgements" in page.locator("#job-log pre").text_content()
     other = visits.open("/dashboard")  # a page that comes later finds it
     other.locator("#job").wait_for()
     page.locator("#job-stop").click()
     runs = page.locator("#runs tbody tr")
-    runs.first.wait_for(timeout=60_000)
+    runs.first.wait_for(timeout=120_000)
     job.wait_for(state="hidden")
-    assert runs.first.locator(".state").inner_text() in ("stopped", "failed", "done")
-    assert page.locator("#train").is_enabled() or "more" in page.locator("#train-why").inner_text()
+    assert runs.first.locator(".state").inner_text() == "stopped"
+    assert runs.first.locator(".curve").count() == 1
+    assert page.locator("#train").is_enabled()
     other.locator("#runs tbody tr").first.wait_for()
 
 

@@ -68,9 +68,8 @@ export function rates(days, width, label) {
 }
 
 // A falling line: points = [[step, value], …], labelled at its ends.
-export function curve(points, label) {
-  const [width, height] = [360, 96];
-  const [left, right, top, bottom] = [6, 52, 10, 10];
+export function curve(points, label, width = 360, height = 96) {
+  const [left, right, top, bottom] = [6, 44, 8, 8];
   const [steps, values] = [points.map(([step]) => step), points.map(([, value]) => value)];
   const [from, to, low, high] = [Math.min(...steps), Math.max(...steps), Math.min(...values), Math.max(...values)];
   const x = (step) => left + (to === from ? 0.5 : (step - from) / (to - from)) * (width - left - right);

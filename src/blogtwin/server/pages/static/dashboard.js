@@ -7,7 +7,7 @@ import { training } from "./jobs.js";
 import { element, render } from "./markdown.js";
 import { $, chosenTwin, showFault, start } from "./shell.js";
 
-const POINTS = 15; // of the line at most, so that each says something: days with few ratings are put together
+const [POINTS, LEAST] = [15, 4]; // of the line at most, and ratings of each at least: few say little, so days are put together
 const Z = 1.959964;
 const LONG = 600; // characters of a text that is folded
 
@@ -23,7 +23,7 @@ function wilson(likes, total) {
 
 function points(days) {
   const rated = days.filter((day) => day.likes + day.dislikes);
-  const least = rated.reduce((sum, day) => sum + day.likes + day.dislikes, 0) / POINTS;
+  const least = Math.max(LEAST, rated.reduce((sum, day) => sum + day.likes + day.dislikes, 0) / POINTS);
   const groups = [];
   for (const { name, likes, dislikes } of rated) {
     const last = groups.at(-1);

@@ -34,10 +34,11 @@ async function waiting() {
 
 async function train() {
   $("#train").disabled = true;
+  showFault($("#job-fault"), null);
   try {
     follow(await send("POST", "/api/train", { twin }));
   } catch (fault) {
-    showFault($("#fault"), fault);
+    showFault($("#job-fault"), fault);
     await waiting();
   }
 }
@@ -64,14 +65,15 @@ async function list() {
 function row(job) {
   const begun = new Date(job.created_at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
   const became = element("td", {}, job.version ? element("span", { class: "name" }, job.version) : "");
-  if (job.error) became.append(element("details", {}, element("summary", {}, "Why"), element("p", {}, job.error)));
+  if (job.state === "done" && !job.version) became.append(element("span", { class: "quiet" }, job.notes.at(-1) ?? "nothing new"));
+  if (job.error) became.append(element("details", {}, element("summary", {}, "Why"), element("p", { class: "why" }, job.error)));
   return element(
     "tr",
     {},
     element("td", {}, begun),
     element("td", {}, element("span", { class: `state ${job.state}` }, WORDS[job.state])),
     element("td", {}, duration(job.seconds)),
-    element("td", {}, job.losses.length > 1 ? curve(job.losses, lossWords(job.losses)) : "–"),
+    element("td", {}, job.losses.length > 1 ? curve(job.losses, lossWords(job.losses), 150, 40) : "–"),
     became,
   );
 }
@@ -106,8 +108,9 @@ async function follow(job) {
   watched = null;
   $("#job").hidden = true;
   $("#status").textContent = `Training: ${WORDS[last.state]}.`;
-  showFault($("#fault"), last.state === "failed" ? { message: last.error || "The training failed.", hint: "Its log is below; what it had learned by its last checkpoint is kept." } : null);
-  if (last.state === "done") toast(last.version ? `There is a new version: ${last.version}` : "The training is done.");
+  const [message, ...hint] = (last.error || "The training failed.").split("\n");
+  showFault($("#job-fault"), last.state === "failed" ? { message, hint: hint.join(" ") } : null);
+  if (last.state === "done") toast(last.version ? `There is a new version: ${last.version}` : "No new version came of it; why is told below.");
   await Promise.all([waiting(), list(), ended()]);
 }
 

@@ -331,6 +331,10 @@ def test_what_is_asked_for_is_what_the_page_says(visits: Visits, tmp_path: Path)
     page.get_by_label("Rewrite").check()
     assert page.locator("#mode").input_value() == "three"
     page.locator("#model").select_option("base")
+    page.locator("#style-toggle").click()
+    assert page.locator("#voice").is_disabled()
+    assert page.locator("#voice-why").inner_text() == "The base model has none of it."
+    page.locator("#style-toggle").click()
     page.locator("#prompt").fill("The meeting is at ten.")
     page.keyboard.press("Control+Enter")
     page.locator(".turn").nth(2).locator(".choose").nth(2).wait_for()
@@ -359,6 +363,24 @@ def test_a_question_that_is_changed_takes_the_place_of_what_followed(visits: Vis
     page.locator("#afresh").click()
     page.locator("#shelf button", has_text="bread").click()
     assert page.locator(".asked .prompt").all_inner_texts() == ["bread"]
+
+
+def test_two_tabs_on_one_piece_do_not_undo_each_other(visits: Visits) -> None:
+    page = visits.open(kept=YES)
+    other = page.context.new_page()
+    other.goto(visits.url)
+    other.locator("body.ready").wait_for()
+    ask(page, "tides")
+    written(page)
+    other.locator(".turn .acts").wait_for()
+    other.locator("#prompt").fill("And then?")
+    other.keyboard.press("Control+Enter")
+    other.locator(".turn").nth(1).wait_for()
+    written(other)
+    page.locator(".turn").nth(1).locator(".acts").wait_for()
+    page.reload()
+    page.locator("body.ready").wait_for()
+    assert page.locator(".asked .prompt").all_inner_texts() == ["tides", "And then?"]
 
 
 @pytest.mark.parametrize("form", ["md", "html", "docx"])

@@ -16,8 +16,17 @@ export class Desk {
     this.shelfName = `shelf.${twin ?? ""}`;
     this.piece = recall(this.name) ?? this.#fresh();
     for (const turn of this.piece.turns) for (const one of turn.tries) if (one.state === "writing") one.state = "cut";
-    addEventListener("pagehide", () => this.saveNow());
-    addEventListener("visibilitychange", () => this.saveNow());
+    for (const name of ["pagehide", "visibilitychange"]) addEventListener(name, () => this.timer && this.saveNow());
+  }
+
+  // followed(): called when another tab has gone on with this piece; until then, what this tab holds is the latest.
+  follow(followed) {
+    addEventListener("storage", ({ key, newValue }) => {
+      if (!key?.endsWith(this.name) || !newValue || this.timer) return;
+      const before = this.piece;
+      this.piece = JSON.parse(newValue);
+      if (!followed()) this.piece = before;
+    });
   }
 
   #fresh() {

@@ -255,11 +255,15 @@ function earlier(piece) {
   return element("li", {}, open, element("span", { class: "quiet" }, when), away);
 }
 
-function turnTo(piece = null) {
-  desk.turnTo(piece);
+function laidOut() {
   views.clear();
   $("#thread").replaceChildren();
   for (const turn of desk.piece.turns) shown(turn);
+}
+
+function turnTo(piece = null) {
+  desk.turnTo(piece);
+  laidOut();
   compose.replaces = null;
   compose.setKind(piece ? "chat" : "write");
   compose.changed();
@@ -321,7 +325,13 @@ async function main() {
   }
   desk = new Desk(twin);
   compose = new Compose(twin, go);
-  for (const turn of desk.piece.turns) shown(turn);
+  laidOut();
+  desk.follow(() => {
+    if (running || document.activeElement?.closest(".editor")) return false;
+    laidOut();
+    page();
+    return true;
+  });
   listen();
   page();
   document.body.classList.add("ready");

@@ -274,7 +274,9 @@ def test_feedback_is_counted_paged_and_exported(served: Served) -> None:
     assert stats["low"] <= stats["like_rate"] <= stats["high"]
     seen, before = [], None
     while True:
-        page = served.client.get("/api/feedback", params={"limit": 2} | ({"before": before} if before else {})).json()
+        page = served.client.get(
+            "/api/feedback", params={"limit": 2, "twin": TWIN} | ({"before": before} if before else {})
+        ).json()
         seen += [row["id"] for row in page["rows"]]
         before = page["next"]
         if before is None:

@@ -134,6 +134,7 @@ class Asking:
         """
         run.texts, cuts = [""] * len(run.parts), [Cut(part.stops) for part in run.parts]
         voices = [Voice(part.answer(), await self._turns_of(part.speaker)) for part in run.parts]
+        ended = False
         try:
             async with aclosing(merged(voices)) as stream:
                 async for number, piece in stream:
@@ -146,10 +147,12 @@ class Asking:
                 if held := cut.rest():
                     run.texts[number] += held
                     yield number, held
+            ended = True
         except RuntimeUnavailable as fault:
             raise _plainer(fault, run.parts[0].speaker) from fault
         finally:
-            self._keep(run)
+            if ended or any(run.texts):  # that nothing came is worth a judgement too
+                self._keep(run)
 
     async def texts(self, run: Run) -> list[str]:
         """All texts, when they are written and remembered."""
@@ -170,10 +173,9 @@ class Asking:
         await looking(self.speakers.close)
 
     def _keep(self, run: Run) -> None:
-        if any(run.texts):
-            task = asyncio.create_task(self._remember(run))
-            self._remembering[run.id] = task
-            task.add_done_callback(lambda _: self._remembering.pop(run.id, None))
+        task = asyncio.create_task(self._remember(run))
+        self._remembering[run.id] = task
+        task.add_done_callback(lambda _: self._remembering.pop(run.id, None))
 
     async def _remember(self, run: Run) -> None:
         drafts = [Draft(version=p.speaker.version, text=t) for p, t in zip(run.parts, run.texts, strict=True)]

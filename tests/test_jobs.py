@@ -69,7 +69,7 @@ def queue(database: Database) -> Iterator[Queue]:
     """No process that a test began outlives it."""
     made = Queue(database)
     yield made
-    for job in made.list():
+    for job in made.newest():
         if job.pid and psutil.pid_exists(job.pid) and os.getpgid(job.pid) == job.pid:
             os.killpg(job.pid, signal.SIGKILL)
 
@@ -136,7 +136,7 @@ def test_two_servers_on_one_database_never_start_two_jobs(shared: Database) -> N
 
     def watch() -> None:
         while not over.wait(0.01):
-            running.append(sum(job.state in ("running", "stopping") for job in queue.list()))
+            running.append(sum(job.state in ("running", "stopping") for job in queue.newest()))
 
     over, watcher = threading.Event(), threading.Thread(target=watch)
     watcher.start()

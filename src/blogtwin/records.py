@@ -186,7 +186,9 @@ class AdapterCard(Record):
     versions: dict[str, str]
     parent: str | None = None  # sha256 of the weights of the adapter that training went on from
     settings: dict[str, float] = {}  # those of training that are numbers, as they took effect
-    rewriting: str | None = None  # what a twin that rewrites texts was told to do with them; None: it learned no rewriting
+    rewriting: str | None = (
+        None  # what a twin that rewrites texts was told to do with them; None: it learned no rewriting
+    )
 
 
 class Artifact(Record):

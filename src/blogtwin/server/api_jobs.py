@@ -148,7 +148,7 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobList:
     """Trainings, the latest first."""
-    return JobList(jobs=[JobAnswer.of(job) for job in jobs.queue.list(twin, limit)])
+    return JobList(jobs=[JobAnswer.of(job) for job in jobs.queue.newest(twin, limit)])
 
 
 @router.get("/api/jobs/{job}", responses=_ANSWERS)

@@ -35,6 +35,11 @@ sys.argv[:] = ["blogtwin", *sys.argv[1:]]
 runpy.run_module("blogtwin", run_name="__main__")
 """
 
+if sys.platform == "win32":
+    _APART = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _APART = 0
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -89,7 +94,6 @@ def begin(arguments: Sequence[str], work: Path, folder: Path, environment: Mappi
 def _popen(
     command: Sequence[str], work: Path, own: Mapping[str, str], result: IO[bytes], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    apart = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
     return subprocess.Popen(
         command,
         cwd=work,
@@ -98,7 +102,7 @@ def _popen(
         stdout=result,
         stderr=log,
         start_new_session=True,  # a Ctrl-C in the server's terminal is not meant for it
-        creationflags=apart,
+        creationflags=_APART,
     )
 
 

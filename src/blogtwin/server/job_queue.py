@@ -100,7 +100,7 @@ class Queue:
             raise UnknownRequest(f"there is no job {name!r}", "see those there are: GET /api/jobs")
         return _job(row)
 
-    def list(self, twin: str | None = None, limit: int = 50) -> list[Job]:
+    def newest(self, twin: str | None = None, limit: int = 50) -> list[Job]:
         """The latest first."""
         asked = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
         with self._database.reading() as connection:

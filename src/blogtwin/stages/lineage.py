@@ -5,10 +5,11 @@ In: a dated deployment and its adapter folder. Out: a row of the register, at th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,7 +21,7 @@ from blogtwin.feedback import twins
 from blogtwin.feedback.database import Database
 from blogtwin.feedback.versions import SeenPost, Versions
 from blogtwin.manifest import Manifest, hash_file
-from blogtwin.records import AdapterCard, Deployment, Post
+from blogtwin.records import AdapterCard, Deployment, Post, content_id
 from blogtwin.service_records import Version
 from blogtwin.stages.versions import family
 from blogtwin.workspace import Workspace, deployments, manifest_beside
@@ -111,7 +112,7 @@ def posts_seen(adapter: Path, workspace: Workspace) -> tuple[list[SeenPost], str
         if not path.is_file() or hash_file(path) != digest:
             missing.append(str(path))
             continue
-        ids |= dict.fromkeys(str(line["post_id"]) for _, line in jsonl.lines(path) if "post_id" in line)
+        ids |= dict.fromkeys(filter(None, (_post_of(line) for _, line in jsonl.lines(path))))
     posts = _posts(workspace.posts)
     remark = ""
     if missing:
@@ -129,6 +130,13 @@ def _training_files(adapter: Path) -> Iterator[tuple[Path, str]]:
     for name, stamp in manifest.inputs.items() if manifest else ():
         if name.endswith(".jsonl") and "validation" not in Path(name).stem:
             yield Path(name), stamp.sha256
+
+
+def _post_of(line: Mapping[str, Any]) -> str | None:
+    """The post that an example was made of; None for a text that readers approved: its question stands for a post."""
+    asked = content_id("asked", str(line.get("instruction")), *(turn["content"] for turn in line.get("before", ())))
+    told = line.get("post_id")
+    return None if told in (None, asked) else str(told)
 
 
 def _manifest(adapter: Path) -> Manifest | None:

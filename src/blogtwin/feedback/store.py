@@ -95,6 +95,13 @@ class Store:
         found = self._database.read(lambda connection: connection.execute(_FIND, {"one": id}).mappings().first())
         return None if found is None else Feedback.model_validate(dict(found))
 
+    def newest(self, twin: str) -> datetime | None:
+        """When a text of `twin` was judged last."""
+        last = (
+            select(feedback.c.judged_at).where(feedback.c.twin == twin).order_by(feedback.c.judged_at.desc()).limit(1)
+        )
+        return self._database.read(lambda connection: connection.execute(last).scalar())
+
     def rows(
         self,
         twin: str | None = None,

@@ -39,6 +39,7 @@ from blogtwin.server.security import Guard, on_loopback
 from blogtwin.server.speakers import Speakers
 from blogtwin.server.topics import Topics
 from blogtwin.server.twins import Twins
+from blogtwin.server.upkeep import Upkeep
 from blogtwin.workspace import Workspace
 
 _TAGS = [
@@ -90,6 +91,7 @@ def create_app(settings: Settings, workspace: Workspace, database: Database | No
     state.generation = Asking(state.store, state.twins, Speakers(settings, state.twins, state.versions), state.topics)
     state.limits = Limits(settings.server.per_minute)
     state.jobs = Jobs(database, settings)
+    state.upkeep = Upkeep(state.store, state.versions, state.twins)
     for part in (api_generate, api_feedback, api_twins, api_jobs, api_quiz, api_report, openai_api, health, api_docs):
         app.include_router(part.router)
     app.include_router(pages)
@@ -108,12 +110,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """From the first request to the last: trainings are followed, and memory that nobody needs is given back."""
     state = app.state
     await asyncio.to_thread(state.jobs.start)
+    state.upkeep.start()
     idle = asyncio.create_task(_give_back(state.generation.speakers.release, state.settings.server.idle_minutes * 60))
     try:
         yield
     finally:
         idle.cancel()
         await state.generation.close()
+        await asyncio.to_thread(state.upkeep.close)
         await asyncio.to_thread(state.jobs.close)
         if state.close_database:
             await asyncio.to_thread(state.close_database)

@@ -10,6 +10,7 @@ topics       Topics              what each author writes about
 generation   Asking              asks twins and bases, streams what they say, remembers it
 limits       Limits              how many texts a client may still ask for
 jobs         Jobs                trainings, queued and running
+upkeep       Upkeep              carries out what readers decide, deletes old texts
 
 A route asks for it with `here: Here`. Requests in tests must say `Host: localhost` (base_url="http://localhost").
 """
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from blogtwin.server.limits import Limits
     from blogtwin.server.topics import Topics
     from blogtwin.server.twins import Twins
+    from blogtwin.server.upkeep import Upkeep
     from blogtwin.workspace import Workspace
 
 
@@ -45,6 +47,7 @@ class Shared(Protocol):
     generation: Asking
     limits: Limits
     jobs: Any
+    upkeep: Upkeep
 
 
 def shared(request: Request) -> Shared:

@@ -20,6 +20,7 @@ from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
 from blogtwin.service_records import Feedback, Version
 from blogtwin.stages import promotion
+from blogtwin.stages.turn import alone
 
 MOST = 3  # challengers at once; with more, each would wait too long for its judgements
 
@@ -34,12 +35,25 @@ class Step:
     share: int
     evidence: Decision
 
+    @property
+    def hindered(self) -> bool:
+        """Whether readers have decided for it, and it could not be promoted yet."""
+        return self.evidence.action == "promote" != self.action
 
-def run(settings: Settings, register: Versions, twin: str) -> list[Step]:
+
+def run(settings: Settings, register: Versions, twin: str, wait: bool = True) -> list[Step]:
     """Look at every challenger of `twin` and carry out what the readers' judgements are enough for.
 
-    A promotion ends the look: what is left challenges another champion from then on. Raises StoreError, and as promotion does.
+    A promotion ends the look: what is left challenges another champion from then on. wait: for a look that another process has
+    begun, instead of raising Busy; a turn of learning may go on meanwhile. Raises StoreError, and as promotion does.
     """
+    if not _challengers(register, twin):
+        return []
+    with alone(f"{twin}@look", wait):
+        return _looked(settings, register, twin)
+
+
+def _looked(settings: Settings, register: Versions, twin: str) -> list[Step]:
     store = Store(register.database, timedelta(minutes=settings.feedback.context_minutes))
     steps: list[Step] = []
     for challenger in sorted(_challengers(register, twin), key=lambda one: (one.state_since, one.name)):

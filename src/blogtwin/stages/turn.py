@@ -136,7 +136,8 @@ class Busy(BlogtwinError):
 def alone(twin: str, wait: bool) -> Iterator[None]:
     """Be the only one that learns for `twin` on this machine; however this process ends, the next one can.
 
-    wait: for the other one, instead of leaving. Raises Busy.
+    twin: its name, or NAME@WHAT for a lesser work that learning does not keep from. wait: for the other one, instead of leaving.
+    Raises Busy.
     """
     path = workspace.home() / "learning" / f"{twin}.lock"
     with atomic.writing_to(path):

@@ -18,6 +18,7 @@ from blogtwin.feedback.export import written
 from blogtwin.feedback.store import Store
 from blogtwin.records import Message
 from blogtwin.service_records import Draft, Feedback
+from blogtwin.training import examples
 from test_store import LIFE, judged
 
 NOW = datetime.now(UTC)
@@ -85,6 +86,31 @@ def test_examples_are_what_the_reader_wanted_and_nothing_else() -> None:
     }
     assert gemini == openai
     assert [turn["role"] for turn in lines("gemini")[-1]["contents"]] == ["user", "model", "user", "model"]
+
+
+@pytest.mark.parametrize("form", ["openai", "gemini", "alpaca"])
+def test_an_export_is_read_back_by_finetune_with_its_conversations(form: Any, tmp_path: Path) -> None:
+    (path := tmp_path / "export.jsonl").write_text("".join(written(ROWS, form)), "utf-8")
+    found = {example.instruction: example for example in examples.read(path)}
+    assert found["Prompt of edited."].output == "First, mended."
+    if form == "alpaca":
+        return
+    assert found["Prompt of talk."].output == "Second."
+    assert [(turn.role, turn.content) for turn in found["Prompt of talk."].before] == [
+        ("user", "Hi"),
+        ("assistant", "Ho"),
+    ]
+
+
+def test_all_turns_of_a_conversation_stand_on_one_side(tmp_path: Path) -> None:
+    first = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
+    later = [*first, {"role": "user", "content": "And?"}, {"role": "assistant", "content": "Hey"}]
+    (path := tmp_path / "talks.jsonl").write_text(
+        "".join(json.dumps({"messages": one}) + "\n" for one in (first, later))
+    )
+    one, other = examples.read(path)
+    assert one.post_id == other.post_id
+    assert one.id != other.id
 
 
 def test_edits_and_choices_become_pairs() -> None:

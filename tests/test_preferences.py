@@ -119,6 +119,11 @@ def test_every_shape_of_a_preference_becomes_the_same_pair(tmp_path: Path) -> No
         ({"prompt": "P", "chosen": "C", "rejected": "R", "origin": "mood"}, preferences.read_pairs, "no Preference: "),
         ({"contents": [{"role": "user", "parts": "Write."}]}, examples.read, "contents: a turn is no"),
         ({"messages": [{"role": "user"}]}, examples.read, "content: Field required"),
+        (
+            {"messages": [{"role": "user", "content": "Hi"}]},
+            examples.read,
+            "does not end with a question and its answer",
+        ),
     ],
 )
 def test_a_line_that_does_not_fit_is_named_with_its_field_and_the_method_that_fits(
@@ -306,6 +311,13 @@ def test_a_batch_of_one_is_refused_for_kto(parent: Path, workspace: Workspace) -
 def test_a_file_without_a_pair_that_says_anything_is_refused(parent: Path, workspace: Workspace) -> None:
     write(workspace.training_data, [{"prompt": "P", "chosen": "same", "rejected": "same"}])
     with pytest.raises(NothingUsable, match="has no pair to learn from"):
+        finetune.run(settings(parent), workspace, Silent())
+
+
+def test_a_single_pair_is_counted_as_one(parent: Path, workspace: Workspace) -> None:
+    workspace.validation.unlink(missing_ok=True)
+    write(workspace.training_data, [{"prompt": "P", "chosen": "better", "rejected": "worse"}])
+    with pytest.raises(NothingUsable, match="has 1 pair, and dpo learns from 3 on"):
         finetune.run(settings(parent), workspace, Silent())
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from blogtwin import jsonl
 from blogtwin.records import Example, content_id
-from blogtwin.training.shapes import broken, check_method, question_and_answer
+from blogtwin.training.shapes import broken, check_method, turns_and_answer
 
 HELD_OUT = 10  # one in so many is held out where the file comes without a validation file
 
@@ -36,8 +36,14 @@ def hold_out(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]
 def _example(path: Path, number: int, value: dict[str, object]) -> Example:
     check_method(path, number, value, "sft")
     if "messages" in value or "contents" in value:
-        question, answer = question_and_answer(path, number, value)
-        return _bare(question, "", answer)
+        before, question, answer = turns_and_answer(path, number, value)
+        example = _bare(question, "", answer)
+        if not before:
+            return example
+        # Later turns of a conversation quote its earlier ones: all of it stands on the side of its first answer.
+        first = _bare(before[0].content, "", before[1].content if before[1:] else "")
+        asked = content_id(example.id, *(turn.content for turn in before))
+        return example.model_copy(update={"id": asked, "post_id": first.post_id, "before": before})
     try:
         if "id" in value or "post_id" in value:
             return Example.model_validate(value)

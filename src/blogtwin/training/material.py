@@ -92,12 +92,12 @@ def read(
     else:
         train, held = (examples if method == "sft" else preferences).hold_out(train)
         remarks.append(f"{validation} is not there, so {len(held)} of the {_NAME[method]}s were held out")
+    if method != "sft" and (train or held):
+        remarks += _few(method, training, len(train) + len(held), least)
     for side, path in ((train, training), (held, validation)):
         if not side:
             what = "learn from" if side is train else "check the twin with"
             raise NothingUsable(f"{path} has no {_NAME[method]} to {what}", _MAKE[method])
-    if method != "sft":
-        remarks += _few(method, training, len(train) + len(held), least)
     questions = {one.post_id if method == "sft" else one.prompt.strip() for one in held}
     again = _replayed(replay, len(train), questions) if replay else []
     return Material([*train, *again], held, tuple(remarks), len(again))

@@ -17,7 +17,7 @@ from blogtwin.records import Message
 Shape = Literal["an example", "a preference", "a rating"]
 LEARNS: dict[Shape, tuple[Method, ...]] = {"an example": ("sft",), "a preference": ("dpo", "kto"), "a rating": ("kto",)}
 MEND = (
-    'a line is {"instruction", "input", "output"}, {"messages": [one question, one answer]} or {"contents": [the same]}; '
+    'a line is {"instruction", "input", "output"}, {"messages": [turns, the last one the answer]} or {"contents": [the same]}; '
     'for dpo {"prompt", "chosen", "rejected"}; for kto that, or {"prompt", "completion", "label": true or false}'
 )
 
@@ -40,14 +40,17 @@ def check_method(path: Path, number: int, value: dict[str, object], method: Meth
     return shape
 
 
-def question_and_answer(path: Path, number: int, value: dict[str, object]) -> tuple[str, str]:
-    """Out of OpenAI messages or Gemini contents. Raises BrokenRecord that names the field."""
+def turns_and_answer(path: Path, number: int, value: dict[str, object]) -> tuple[tuple[Message, ...], str, str]:
+    """Out of OpenAI messages or Gemini contents: the turns above the last question, that question, and its answer.
+
+    Answers further up are context, as `feedback export` means them. Raises BrokenRecord that names the field.
+    """
     field = "messages" if "messages" in value else "contents"
     read = _openai if field == "messages" else _gemini
     turns = [turn for turn in read(path, number, value[field]) if turn.role != "system"]  # blogtwin has its own
-    if [turn.role for turn in turns] != ["user", "assistant"]:
-        raise BrokenRecord(path, number, f"{field} does not hold one question and one answer", MEND)
-    return turns[0].content, turns[1].content
+    if [turn.role for turn in turns[-2:]] != ["user", "assistant"]:
+        raise BrokenRecord(path, number, f"{field} does not end with a question and its answer", MEND)
+    return tuple(turns[:-2]), turns[-2].content, turns[-1].content
 
 
 def question_of(path: Path, number: int, value: dict[str, object]) -> tuple[tuple[Message, ...], str]:

@@ -12,7 +12,11 @@ from pathlib import Path
 
 from blogtwin import __version__
 from blogtwin.config import Settings
+from blogtwin.errors import BlogtwinError
+from blogtwin.feedback.database import Database
 from blogtwin.runtimes.choose import all_runtimes
+from blogtwin.server.listening import bind
+from blogtwin.server.security import on_loopback
 from blogtwin.training.choose import backends
 from blogtwin.training.hardware import Hardware, detect_hardware_platform
 from blogtwin.workspace import home
@@ -20,6 +24,7 @@ from blogtwin.workspace import home
 # What a 1B base costs here: its weights to train on and to merge, the GGUF, and room for checkpoints.
 _FREE_BYTES = 8 * 2**30
 _MEMORY_BYTES = 8 * 2**30
+_PATIENCE = 2.0  # seconds that a database may take to answer
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         reason = runtime.unavailable()
         found.append(Finding(f"runtime: {runtime.name}", reason is None, reason or _served(runtime.names())))
     found.append(Finding("twins", None, f"served from {home()}"))
-    return found
+    return [*found, _database(settings), _server(settings)]
 
 
 def _backends(hardware: Hardware) -> list[Finding]:
@@ -64,6 +69,39 @@ def _backends(hardware: Hardware) -> list[Finding]:
             fact, taken = f"{fact}; --backend auto takes this one", True
         told.append(Finding(f"training: {backend.name}", reason is None, fact))
     return told
+
+
+def _database(settings: Settings) -> Finding:
+    """Where what readers say is kept; one that is not there yet is not made for this."""
+    url, file = settings.feedback.database_url, home() / "feedback.db"
+    if url is None and not file.exists():
+        return Finding("database", True, f"none yet; the first deploy makes {file}")
+    try:
+        database = Database.open(url, _PATIENCE)
+        database.close()
+    except BlogtwinError as fault:
+        return Finding("database", False, _told(fault))
+    return Finding("database", True, f"feedback and versions are in {database.name}")
+
+
+def _server(settings: Settings) -> Finding:
+    """Whether `blogtwin serve` gets its address."""
+    host, port = settings.server.host, settings.server.port
+    try:
+        bind(host, port).close()
+    except BlogtwinError as fault:
+        return Finding("server", False, _told(fault))
+    asked = (
+        ""
+        if on_loopback(host)
+        else "; clients must send the token"
+        + ("" if settings.server.token else ", which `serve` makes anew at each start (server.token keeps one)")
+    )
+    return Finding("server", True, f"{host}:{port} is free for `blogtwin serve`{asked}")
+
+
+def _told(fault: BlogtwinError) -> str:
+    return f"{fault.message}: {fault.hint}" if fault.hint else fault.message
 
 
 def _disk(folder: Path) -> Finding:

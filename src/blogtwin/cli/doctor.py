@@ -15,7 +15,7 @@ def add_to(app: typer.Typer) -> None:
 def doctor(
     ollama_base_url: options.OllamaUrl = None, config: options.Config = None, as_json: options.Json = False
 ) -> None:
-    """Show platform, memory, training backends and runtimes, each with the reason it is or is not usable."""
+    """Show platform, memory, training backends, runtimes, database and server, each with why it is or is not usable."""
     from blogtwin import diagnosis
     from blogtwin.config import load_settings
 

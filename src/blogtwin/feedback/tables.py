@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 
@@ -54,6 +55,7 @@ class Words(TypeDecorator[str]):
 
 
 metadata = MetaData()
+_EDITED = text("edited_text IS NOT NULL")
 
 twins = Table(
     "twins",
@@ -94,8 +96,15 @@ feedback = Table(
     Column("judged_at", Moment, nullable=False),
     Column("learned_by", Words),
     Index("feedback_by_time", "created_at", "id"),
-    Index("feedback_by_judgement", "judged_at", "id"),
-    Index("feedback_by_version", "version"),
+    # What is counted over very many rows is read from these, not from rows that hold whole texts. PostgreSQL keeps long texts
+    # beside its rows anyway, and would refuse a long subject in an index.
+    Index("feedback_by_judgement", "judged_at", "id").ddl_if(dialect="postgresql"),
+    Index(
+        "feedback_counted",
+        *("judged_at", "id", "twin", "subject", "version", "rating", "chosen", "approved", "learned_by"),
+    ).ddl_if(dialect="sqlite"),
+    Index("feedback_by_version", "version", "rating", "twin", "judged_at"),
+    Index("feedback_edited", "judged_at", "twin", sqlite_where=_EDITED, postgresql_where=_EDITED),
 )
 
 # Beside the feedback, in rows of a few bytes: a million can be marked in one transaction without keeping writers waiting.

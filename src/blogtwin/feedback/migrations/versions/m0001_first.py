@@ -47,8 +47,14 @@ def upgrade() -> None:
         sa.Column("learned_by", sa.Text),
     )
     op.create_index("feedback_by_time", "feedback", ["created_at", "id"])
-    op.create_index("feedback_by_judgement", "feedback", ["judged_at", "id"])
-    op.create_index("feedback_by_version", "feedback", ["version"])
+    if op.get_bind().dialect.name == "sqlite":
+        counted = ["judged_at", "id", "twin", "subject", "version", "rating", "chosen", "approved", "learned_by"]
+        op.create_index("feedback_counted", "feedback", counted)
+    else:
+        op.create_index("feedback_by_judgement", "feedback", ["judged_at", "id"])
+    op.create_index("feedback_by_version", "feedback", ["version", "rating", "twin", "judged_at"])
+    edited = sa.text("edited_text IS NOT NULL")
+    op.create_index("feedback_edited", "feedback", ["judged_at", "twin"], sqlite_where=edited, postgresql_where=edited)
     op.create_table(
         "exported",
         sa.Column("id", sa.Text, sa.ForeignKey("feedback.id", ondelete="CASCADE"), primary_key=True),

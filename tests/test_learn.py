@@ -109,7 +109,7 @@ def test_too_little_to_learn_from_is_a_sentence_and_no_failure(capsys: pytest.Ca
         store.add(map(said, range(4)))
     before = sorted(Path().rglob("*"))
     assert main(LEARN) == 0
-    assert capsys.readouterr().out.startswith("my-twin has 4 judgements new to learn from; 5 are wanted")
+    assert capsys.readouterr().out.startswith("my-twin has 4 new judgements to learn from; 5 are wanted")
     assert main([*LEARN, "--minimum", "3", "--dry-run"]) == 0
     assert "would learn from 4 judgements" in capsys.readouterr().out
     assert {path for path in sorted(Path().rglob("*")) if path not in before} <= {
@@ -272,7 +272,7 @@ def test_a_turn_killed_at_each_step_ends_with_nothing_lost_doubled_or_half_deplo
 def test_once_more_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     before = (listed("challenger"), unlearned(), sorted(Path("models").iterdir()))
     assert main(LEARN) == 0
-    assert "has 2 judgements new to learn from; 5 are wanted" in capsys.readouterr().out
+    assert "has 2 new judgements to learn from; 5 are wanted" in capsys.readouterr().out
     assert (listed("challenger"), unlearned(), sorted(Path("models").iterdir())) == before
 
 

@@ -238,6 +238,7 @@ def test_a_version_that_is_gone_gets_no_requests(
         (["traffic", "CHALLENGER=101"], 2, "a share is from 0 to 100"),
         (["traffic", "CHALLENGER=-1"], 2, "a share is from 0 to 100"),
         (["traffic", "CHALLENGER=ten"], 2, "is no share of a version"),
+        (["traffic", "CHALLENGER=10", "CHALLENGER=20"], 2, "is given two shares"),
         (["traffic", "other:2020-01-01-abcdef=10"], 1, "other has no champion"),
         (["show", "nobody:1"], 1, "no version named nobody:1"),
         (["exposed", "--post", "nothing"], 1, "no version is known to have seen"),

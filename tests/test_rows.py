@@ -103,8 +103,11 @@ def test_alpaca_lines_and_openai_messages_are_told_apart_by_their_fields(tmp_pat
     ("line", "reason"),
     [
         ('{"instruction": "Write."}', "output"),
-        ('{"messages": [{"role": "user", "content": "Only a question"}]}', "one question and one answer"),
-        ('{"messages": "none"}', "one question and one answer"),
+        (
+            '{"messages": [{"role": "user", "content": "Only a question"}]}',
+            "does not end with a question and its answer",
+        ),
+        ('{"messages": "none"}', "does not end with a question and its answer"),
         ('{"id": "1", "post_id": "1", "kind": "poem", "instruction": "", "input": "", "output": ""}', "kind"),
     ],
 )

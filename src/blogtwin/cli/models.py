@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,11 +59,14 @@ def show(name: Name, config: options.Config = None, as_json: options.Json = Fals
         lists = {"posts": [post.model_dump() for post in posts], "events": [event.model_dump() for event in events]}
         console.show_json(version.model_dump() | lists)
         return
-    rows = {key: str(value) for key, value in version.model_dump(exclude={"sizes", "metrics"}).items() if value}
+    fields = version.model_dump(exclude={"sizes", "metrics"})
+    rows = {
+        key: _minute(value) if isinstance(value, datetime) else str(value) for key, value in fields.items() if value
+    }
     figures = {key: console.figure(value) for key, value in (version.sizes | version.metrics).items()}
     told = {key.replace("_", " "): value for key, value in (rows | figures).items()}
     console.pairs(told | {"posts seen": str(len(posts))})
-    console.table(["", "", ""], [[f"{event.at:%Y-%m-%d %H:%M}", event.event, event.why] for event in events])
+    console.table(["", "", ""], [[_minute(event.at), event.event, event.why] for event in events])
 
 
 def diff(
@@ -124,10 +128,14 @@ def traffic(
     as_json: options.Json = False,
 ) -> None:
     """Set shares; versions that are not named keep theirs, and the champion has what the others leave."""
+    from blogtwin.errors import UsageError
     from blogtwin.stages import lineage, promotion
 
     settings = _settings(config)
-    wanted = {_full(name, settings): share for name, share in map(_share, shares)}
+    wanted: dict[str, int] = {}
+    for name, share in map(_share, shares):
+        if wanted.setdefault(_full(name, settings), share) != share:
+            raise UsageError(f"{name} is given two shares", "name each version once")
     twin = _family(next(iter(wanted)))
     with lineage.register(settings) as register:
         notes = list(promotion.mend(settings, register, twin))
@@ -174,6 +182,10 @@ def exposed(
     console.table(["post", "title", "version", "state"], rows)
 
 
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
 def _settings(config: options.Config) -> Settings:
     from blogtwin.config import load_settings
 
@@ -216,7 +228,7 @@ def _show(versions: Sequence[Version], as_json: bool) -> None:
         console.say("no version yet; make one with: blogtwin deploy")
         return
     rows = [
-        [one.name, one.state, f"{one.share}%" if one.share else "", one.method, f"{one.created_at:%Y-%m-%d %H:%M}"]
+        [one.name, one.state, f"{one.share}%" if one.share else "", one.method, _minute(one.created_at)]
         for one in versions
     ]
     console.table(["version", "state", "share", "method", "made"], rows)

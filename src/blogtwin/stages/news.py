@@ -47,14 +47,15 @@ class News:
         """The sentence for fewer than are wanted."""
         tried = len(self.rows) + self.posts - self.count
         before = f" ({tried} more were tried, and the version was refused)" if tried else ""
-        there = counted(len(self.rows) - tried, self.posts)
-        return f"{self.twin} has {there} new to learn from{before}; {minimum} are wanted (learning.minimum)"
+        there = counted(len(self.rows) - tried, self.posts, "new ")
+        return f"{self.twin} has {there} to learn from{before}; {minimum} are wanted (learning.minimum)"
 
 
-def counted(judgements: int, posts: int) -> str:
-    """`3 judgements and 1 post`."""
-    words = [f"{many} {what}{'s' * (many != 1)}" for many, what in ((judgements, "judgement"), (posts, "post")) if many]
-    return " and ".join(words) or "nothing"
+def counted(judgements: int, posts: int, kind: str = "") -> str:
+    """`3 judgements and 1 post`; kind: what kind of, before each."""
+    both = ((judgements, "judgement"), (posts, "post"))
+    words = [f"{many} {kind}{what}{'s' * (many != 1)}" for many, what in both if many]
+    return " and ".join(words) or f"nothing {kind}".strip()
 
 
 def champion_of(register: Versions, twin: str) -> Version:

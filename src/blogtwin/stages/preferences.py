@@ -73,7 +73,7 @@ def run_file(
     told = instruction or prompts.load(prompts.file(settings.data)).by_task["rewrite"][0]
     twin = settings.deployment.model_name.partition(":")[0]
     placed = _lines(path, told)
-    return _run(settings, output or file_beside(workspace.training_data), progress, placed, twin, settings.data.strict)
+    return _run(settings, output or file_beside(workspace.training_data), progress, placed, twin, path)
 
 
 def _lines(path: Path, instruction: str) -> Iterator[tuple[str, Row | BrokenRecord]]:
@@ -90,8 +90,10 @@ def _lines(path: Path, instruction: str) -> Iterator[tuple[str, Row | BrokenReco
 
 
 def _run(
-    settings: Settings, output: Path, progress: Progress, placed: Placed, twin: str, strict: bool = False
+    settings: Settings, output: Path, progress: Progress, placed: Placed, twin: str, path: Path | None = None
 ) -> StageResult:
+    """path: the file that the rows are from; None: from the store, which is never strict."""
+    strict = path is not None and settings.data.strict
     privacy = Privacy(settings.privacy.replace, settings.privacy.names)
     broken: list[Problem] = []
     digest = hashlib.sha256()
@@ -113,7 +115,7 @@ def _run(
         place, reason = found.problems[0]
         raise InputError(f"{place}: {reason}", "mend or remove it, or leave --strict out")
     problems = (*broken, *(Problem(place, reason) for place, reason in found.problems))
-    _require_some(found, len(problems), twin)
+    _require_some(found, problems, twin, path)
     plan = _plan(settings, output, FileStamp(sha256=digest.hexdigest(), size=found.rows, mtime_ns=0))
     _write(output, found)
     counts = _counts(found, len(problems))
@@ -138,19 +140,24 @@ def _plan(settings: Settings, output: Path, rows: FileStamp) -> Plan:
     )
 
 
-def _require_some(found: Learned, problems: int, twin: str) -> None:
+def _require_some(found: Learned, problems: Sequence[Problem], twin: str, path: Path | None) -> None:
+    """path: as of `_run`; of a file, the first reason is told, because nobody else does."""
     sides = (found.train, found.validation)
-    if not any((*side.preferences, *side.ratings, *side.approved) for side in sides):
-        if not found.rows:
-            raise NothingUsable(f"nobody has judged a text of {twin} yet", "judge some: blogtwin serve")
-        why = f"{problems} are left out, {found.trivial} are edits of a typo or of white space"
-        raise NothingUsable(
-            f"none of {found.rows} judgements says what is better ({why})", "judge more: blogtwin serve"
-        )
+    some = any((*side.preferences, *side.ratings, *side.approved) for side in sides)
+    said = f"{path}: " if path else ""
+    first = f"; {problems[0].path}: {problems[0].reason}" if path and problems else ""
+    hint = SHAPES if path else "judge more: blogtwin serve"
+    if not some and not found.rows:
+        nobody = "nothing can be read of it" if path else f"nobody has judged a text of {twin} yet"
+        raise NothingUsable(f"{said}{nobody}{first}", hint)
+    if not some:
+        why = f"{len(problems)} are left out, {found.trivial} are edits of a typo or of white space"
+        raise NothingUsable(f"{said}none of {found.rows} judgements says what is better ({why}){first}", hint)
     if found.asked < 2 and (found.train.preferences or found.train.ratings):
         raise NothingUsable(
-            f"all {found.rows} judgements are about one question: another is needed, to measure on what was not learned",
-            "judge texts about another topic: blogtwin serve",
+            f"{said}all {found.rows} judgements are about one question: "
+            "another is needed, to measure on what was not learned",
+            "add lines with another prompt" if path else "judge texts about another topic: blogtwin serve",
         )
 
 

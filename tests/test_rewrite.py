@@ -44,8 +44,14 @@ WANTED = "\n\n".join([FRONT, MINE[0], CODE, MINE[1], TABLE, MINE[2]])
 # --- passages
 
 
-def test_a_text_that_fits_is_one_passage_and_a_long_one_keeps_every_word() -> None:
-    assert passages(LONG, 10_000) == [Passage(FRONT, False), Passage(LONG.removeprefix(FRONT).strip())]
+def test_a_text_that_fits_is_one_passage_but_for_its_code_and_tables() -> None:
+    prose = "\n\n".join(PLAIN)
+    assert passages(f"{FRONT}\n\n{prose}", 10_000) == [Passage(FRONT, False), Passage(prose)]
+    assert [one.text for one in passages(LONG, 10_000) if not one.rewritten] == [FRONT, CODE, TABLE]
+    assert passages(TABLE, 10_000) == [Passage(TABLE)]
+
+
+def test_a_long_text_keeps_every_word() -> None:
     text = "\n\n".join(f"{PLAIN[n % 3]} It is number {n}." for n in range(40)) + f"\n\n{CODE}\n\n{TABLE}\n\nThe end."
     found = passages(text, 120)
     assert "\n\n".join(one.text for one in found) == text

@@ -39,7 +39,7 @@ def rewrite(
 ) -> None:
     """Rewrite a text in the author's voice; streamed to the terminal, and saved where --output says.
 
-    A long text is rewritten passage by passage; its code, tables and front matter stay as they are.
+    A long text is rewritten passage by passage. Code, tables and front matter stay as they are.
     """
     from blogtwin import drafting
     from blogtwin.config import load_settings

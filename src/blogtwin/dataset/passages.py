@@ -1,8 +1,9 @@
 """A text that is to be rewritten → passages, in order: prose that fits the twin's context, and what is left as it is.
 
 In: Markdown of any length. Out: Passages; "\\n\\n".join of their texts is the text again, but for the white space between blocks.
-A text that fits is one passage. A longer one is cut where training cuts posts (sections.py), and its code, tables and front
-matter, which are nobody's voice, stay as they are; so does a block that no cut makes short enough.
+Code, tables and front matter, which are nobody's voice, stay as they are, and part what stands around them. Prose that fits is one
+passage; longer prose is cut where training cuts posts (sections.py), and a block that no cut makes short enough stays. A short text
+of nothing but code or a table is a passage all the same: somebody asked for it.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ def passages(text: str, budget: int) -> list[Passage]:
         text = text[head.end() :]
     if not text.strip():
         return found
-    if estimated_tokens(text) <= budget:
+    every = blocks(text)
+    left_alone = sum(_NO_PROSE.match(block) is not None for block in every)
+    if left_alone in (0, len(every)) and estimated_tokens(text) <= budget:
         return [*found, Passage(text.strip())]
     run: list[str] = []
-    for block in blocks(text):
+    for block in every:
         if _NO_PROSE.match(block):
             found += _cut(run, budget)
             run = []

@@ -1,9 +1,9 @@
 """A text that is to be rewritten → passages, in order: prose that fits the twin's context, and what is left as it is.
 
 In: Markdown of any length. Out: Passages; "\\n\\n".join of their texts is the text again, but for the white space between blocks.
-Code, tables and front matter, which are nobody's voice, stay as they are, and part what stands around them. Prose that fits is one
-passage; longer prose is cut where training cuts posts (sections.py), and a block that no cut makes short enough stays. A short text
-of nothing but code or a table is a passage all the same: somebody asked for it.
+Code, tables and front matter, which are nobody's voice, stay as they are, and part what stands around them. Prose that fits is
+one passage; longer prose is cut where training cuts posts (sections.py), and a block that no cut makes short enough stays. A
+short text of nothing but code or a table is a passage all the same: somebody asked for it.
 """
 
 from __future__ import annotations

@@ -685,3 +685,21 @@ def test_wordings_from_before_rewriting_still_serve(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text(f"{older.read_text('utf-8')}\nrewrite:\n  - Sag es wie ich.\n", "utf-8")
     assert prompts.load(mine).by_task["rewrite"] == ("Sag es wie ich.",)
+
+
+def test_where_a_draft_was_cut_off_no_end_is_learned(tmp_path: Path) -> None:
+    cut = Draft(version="my-twin:a", text="A clock stopped. It was", cut=True)
+    whole = Draft(version="my-twin:a", text=DRAFT)
+    rows = [
+        said(1, "one", drafts=(cut.text, DRAFT), chosen=1).model_copy(update={"drafts": (cut, whole)}),
+        said(2, "two", drafts=(cut.text,), rating=1).model_copy(update={"drafts": (cut,)}),
+        said(3, "three", drafts=(cut.text,), approved=True).model_copy(update={"drafts": (cut,)}),
+        said(4, "four", drafts=(DRAFT, "Another."), chosen=0),
+        said(5, "five", rating=-1),
+    ]
+    result, pairs, ratings = learned(tmp_path, rows)
+    assert {one.prompt: one.goes_on for one in pairs} == {"one": True, "four": False}
+    assert {one.prompt: one.goes_on for one in ratings} == {"two": True, "three": True, "five": False}
+    assert ["cut off" in problem.reason for problem in result.problems] == [True]  # the approved one is no example
+    (rating,) = [one for one in reading.read_ratings(tmp_path / "preferences.jsonl") if one.prompt == "two"] or [None]
+    assert rating is None or rating.goes_on

@@ -129,6 +129,25 @@ def test_no_marker_stands_in_an_answer(served: Served) -> None:
     assert not any(marker in text for text in told for marker in LLAMA3.stop)
 
 
+def test_an_answer_is_whole_when_the_model_has_ended_it(served: Served) -> None:
+    runtime, name = served
+    short = runtime.chat(name, [USER], SAMPLING.greedy(3))
+    assert len(list(short)) <= 3
+    stopped = runtime.chat(name, [USER], ENDLESS)
+    next(stopped)
+    stopped.close()
+    assert (short.whole, stopped.whole) == (False, False)
+    anything = ENDLESS.model_copy(update={"top_k": 2000})
+    for seed in range(40):  # until one comes upon its end by chance
+        told = runtime.chat(name, [USER], anything.model_copy(update={"seed": seed}))
+        text = "".join(told)
+        if told.whole:
+            break
+    assert told.whole
+    again = runtime.chat(name, [USER], anything.model_copy(update={"seed": seed, "max_tokens": 600}))
+    assert "".join(again) == text  # more room changes nothing
+
+
 def test_an_answer_comes_piece_by_piece_and_stopping_frees_the_model(served: Served) -> None:
     runtime, name = served
     for _ in range(6):  # more than are answered at once

@@ -57,6 +57,13 @@ def prompt_of(served: Served, **asked: Any) -> str:
     return str(served.client.post(f"/api/feedback/{told['request_id']}", json={"rating": 0}).json()["prompt"])
 
 
+def test_a_text_that_was_cut_off_is_remembered_as_such(served: Served) -> None:
+    row = served.client.post(
+        f"/api/feedback/{generated(served, max_tokens=2)['request_id']}", json={"rating": 1}
+    ).json()
+    assert [draft["cut"] for draft in row["drafts"]] == [True]
+
+
 def test_a_text_is_written_and_can_be_judged_bit_by_bit(served: Served) -> None:
     told = generated(served)
     assert told["text"]

@@ -95,7 +95,8 @@ class Example(Record):
 class Preference(Record):
     """One correction: for `prompt`, below the turns of `before`, a reader preferred `chosen` to `rejected`.
 
-    goes_on: both answers go on, alike, after what stands here. Of a line without a date or a version these are empty.
+    goes_on: both answers go on, alike, after what stands here, or one of them was cut off. Of a line without
+    a date or a version these are empty.
     """
 
     id: str
@@ -111,7 +112,10 @@ class Preference(Record):
 
 
 class RatedAnswer(Record):
-    """One answer by itself: whether a reader found `completion` good (`label`) for `prompt`, below the turns of `before`."""
+    """One answer by itself: whether a reader found `completion` good (`label`) for `prompt`, below the turns of `before`.
+
+    goes_on: it was cut off, so that where it stops is no end.
+    """
 
     id: str
     prompt: str
@@ -119,6 +123,7 @@ class RatedAnswer(Record):
     label: bool
     origin: Literal["rating", "approval"]
     before: Turns = ()
+    goes_on: bool = False
     comment: str = ""
     model_version: str = ""
     created_at: datetime | None = None

@@ -19,10 +19,11 @@ State = Literal["candidate", "challenger", "champion", "retired"]
 
 
 class Draft(Record):
-    """One answer, and the version that gave it: a dated name, or `base`."""
+    """One answer, and the version that gave it: a dated name, or `base`. cut: it was stopped before its end, or ran out."""
 
     version: str
     text: str
+    cut: bool = False
 
 
 class Generation(Record):

@@ -71,23 +71,25 @@ def _feedback(row: Feedback, twin: str | None) -> Said:
     preferences: list[Preference] = []
     problems: list[str] = []
     _choices(row, preferences, problems)
-    edited = row.edited_text
+    edited, cut = row.edited_text, any(one.cut for one in row.drafts[row.chosen or 0 :][:1])
     if edited is not None and (reason := _bad("the edited text", edited)):
         problems.append(reason)
         edited = None
     if edited is not None and not _same(edited, row.response):
-        preferences.append(_preference(row, "edit", edited, row.response))
-    ratings = [rating(row, row.response, row.rating > 0, "rating")] if row.rating else []
+        preferences.append(_preference(row, "edit", edited, row.response, cut))
+    ratings = [rating(row, row.response, row.rating > 0, "rating", cut)] if row.rating else []
     approved = None
     if row.approved:
         text = row.response if edited is None else edited
         as_it_was = edited is None or not changes(row.response, edited)
         if as_it_was and row.rating == -1:
             problems.append("is approved and disliked, and was not edited: it is not learned as an example")
+        elif as_it_was and cut:
+            problems.append("is approved, but was cut off before its end: it is not learned as an example")
         else:
             approved = _example(row, text)
         if as_it_was and not row.rating:
-            ratings.append(rating(row, text, True, "approval"))
+            ratings.append(rating(row, text, True, "approval", cut))
     return Said(tuple(preferences), tuple(ratings), approved, tuple(problems))
 
 
@@ -98,7 +100,7 @@ def _choices(row: Feedback, preferences: list[Preference], problems: list[str]) 
     if row.chosen >= len(row.drafts):
         problems.append(f"draft {row.chosen + 1} was chosen, of {len(row.drafts)}")
         return
-    chosen = row.drafts[row.chosen].text
+    chosen, cut = row.drafts[row.chosen].text, row.drafts[row.chosen].cut
     if reason := _bad("the chosen draft", chosen):
         problems.append(reason)
         return
@@ -110,17 +112,18 @@ def _choices(row: Feedback, preferences: list[Preference], problems: list[str]) 
         elif _same(chosen, draft.text):
             problems.append(f"draft {place + 1} is the same as the chosen one")
         else:
-            preferences.append(_preference(row, "choice", chosen, draft.text))
+            preferences.append(_preference(row, "choice", chosen, draft.text, cut or draft.cut))
 
 
-def _preference(row: Feedback, origin: str, chosen: str, rejected: str) -> Preference:
-    made = {"prompt": row.prompt, "chosen": chosen.strip(), "rejected": rejected.strip(), "origin": origin}
+def _preference(row: Feedback, origin: str, chosen: str, rejected: str, cut: bool) -> Preference:
+    texts = {"chosen": chosen.strip(), "rejected": rejected.strip()}
+    made = {"prompt": row.prompt, **texts, "origin": origin, "goes_on": cut}
     return Preference.model_validate({**made, **_where(row), "id": ""})
 
 
-def rating(row: Feedback, text: str, label: bool, origin: str) -> RatedAnswer:
-    """One answer of the row by itself."""
-    made = {"prompt": row.prompt, "completion": text.strip(), "label": label, "origin": origin}
+def rating(row: Feedback, text: str, label: bool, origin: str, cut: bool) -> RatedAnswer:
+    """One answer of the row by itself. cut: it was cut off before its end."""
+    made = {"prompt": row.prompt, "completion": text.strip(), "label": label, "origin": origin, "goes_on": cut}
     return RatedAnswer.model_validate({**made, **_where(row), "id": ""})
 
 

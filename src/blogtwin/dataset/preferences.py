@@ -180,6 +180,7 @@ def _pair(good: RatedAnswer, bad: RatedAnswer, later: RatedAnswer) -> Preference
         rejected=bad.completion,
         origin="rating",
         before=good.before,
+        goes_on=good.goes_on or bad.goes_on,
         comment=said,
         model_version=bad.model_version,
         created_at=later.created_at,
@@ -191,7 +192,7 @@ def _changed(preference: Preference) -> list[Preference]:
     if preference.origin != "edit":
         return [_named(preference)]
     made = [
-        {"chosen": one.better, "rejected": one.worse, "goes_on": one.goes_on}
+        {"chosen": one.better, "rejected": one.worse, "goes_on": one.goes_on or preference.goes_on}
         for one in changes(preference.rejected, preference.chosen)
     ]
     return [_named(preference.model_copy(update=update)) for update in made]

@@ -45,17 +45,24 @@ class Connection:
 
 
 class Answer(Iterator[str]):
-    """The pieces of an answer. ask: begins the request when the first piece is wanted, over the connection it is given."""
+    """The pieces of an answer. whole: the model has ended it; False while it goes on, and when it was stopped or ran out.
 
-    def __init__(self, ask: Callable[[Connection], Generator[str]]) -> None:
+    ask: begins the request when the first piece is wanted, over the connection it is given; gives back what `whole` becomes.
+    """
+
+    def __init__(self, ask: Callable[[Connection], Generator[str, None, bool]]) -> None:
         self._connection = Connection()
         self._pieces = ask(self._connection)
+        self.whole = False
 
     def __next__(self) -> str:
         if self._connection.is_cut:
             raise StopIteration
         try:
             return next(self._pieces)
+        except StopIteration as end:
+            self.whole = self.whole or bool(end.value)
+            raise
         except Exception:
             if self._connection.is_cut:  # it was to end, and how it did is nobody's trouble
                 raise StopIteration from None
@@ -72,21 +79,25 @@ class Refused(Exception):
     """A server's own words for why there is no answer, or no more of it."""
 
 
-def pieces(response: httpx.Response) -> Iterator[str]:
-    """The text of a streamed chat completion. Raises Refused with the server's reason, or when it breaks off."""
+def pieces(response: httpx.Response) -> Generator[str, None, bool]:
+    """The text of a streamed chat completion; gives back whether the model ended it, rather than its length.
+
+    Raises Refused with the server's reason, or when it breaks off.
+    """
     if not response.is_success:
         response.read()
         raise Refused(reason(response))
-    ended = False
+    ended = ""
     for event in _events(response):
         if "error" in event:
             raise Refused(_message(event["error"]))
         for choice in event.get("choices") or ():
-            ended = ended or bool(choice.get("finish_reason"))
+            ended = ended or str(choice.get("finish_reason") or "")
             if piece := (choice.get("delta") or {}).get("content"):
                 yield piece
     if not ended:
         raise Refused("it stopped in the middle of the answer")
+    return ended != "length"
 
 
 def reason(response: httpx.Response) -> str:

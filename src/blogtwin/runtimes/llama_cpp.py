@@ -105,7 +105,7 @@ class LlamaCpp:
 
     def _pieces(
         self, name: str, messages: Sequence[Message], options: Sampling, connection: Connection, voice: float
-    ) -> Generator[str]:
+    ) -> Generator[str, None, bool]:
         body: dict[str, Any] = {
             "messages": self._messages(name, messages),
             "stream": True,
@@ -122,7 +122,7 @@ class LlamaCpp:
         if voice != 1.0:
             body["lora"] = [{"id": 0, "scale": voice}]
         with self._asking(name) as server, server.stream(_CHAT, body, connection) as response:
-            yield from pieces(response)
+            return (yield from pieces(response))
 
     def _wanted(self, artifact: Artifact) -> Wanted:
         return Wanted(

@@ -167,7 +167,7 @@ class Ollama:
 
     def _pieces(
         self, name: str, messages: Sequence[Message], options: Sampling, connection: Connection
-    ) -> Generator[str]:
+    ) -> Generator[str, None, bool]:
         body = {
             "model": name,
             "messages": [message.model_dump() for message in messages],
@@ -182,17 +182,18 @@ class Ollama:
             if not response.is_success:
                 response.read()
             check(response)
-            done, last, again = False, "", 0
+            done, whole, last, again = False, False, "", 0
             for part in map(json.loads, response.iter_lines()):
                 if "error" in part:
                     raise RuntimeUnavailable(f"Ollama at {self.base_url} stopped answering: {part['error']}", SEE_LOG)
-                done = bool(part["done"])
+                done, whole = bool(part["done"]), part.get("done_reason") == "stop"
                 piece = part["message"]["content"]
                 last, again = piece.strip(), again + 1 if piece.strip() == last else 0
                 if piece:
                     yield piece
             if not done and again < _REPEATS:
                 raise RuntimeUnavailable(f"Ollama at {self.base_url} stopped in the middle of an answer", SEE_LOG)
+            return whole
 
     def _shown(self, name: str) -> dict[str, Any]:
         with self._asking(f"show {name}"), self._http() as client:

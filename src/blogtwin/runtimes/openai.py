@@ -119,14 +119,14 @@ class OpenAI:
 
     def _pieces(
         self, name: str, messages: Sequence[Message], options: Sampling, connection: Connection
-    ) -> Generator[str]:
+    ) -> Generator[str, None, bool]:
         body = self._body(name, messages) | self._sampling(name, options) | {"stream": True} | self._uncached(name)
         with (
             self._asking(f"answer as {name}"),
             self._client() as client,
             client.stream("POST", "chat/completions", json=body, extensions={"trace": connection.trace}) as response,
         ):
-            yield from pieces(response)
+            return (yield from pieces(response))
 
     def _body(self, name: str, messages: Sequence[Message]) -> dict[str, Any]:
         self._owner(name)  # llama-server answers as whatever it is asked for

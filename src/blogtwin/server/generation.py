@@ -63,7 +63,10 @@ class Part:
 
 @dataclass
 class Run:
-    """One request that is being answered. texts: what has been written so far. remark: why it cannot be judged; "": it can."""
+    """One request that is being answered. texts: what has been written so far. remark: why it cannot be judged; "": it can.
+
+    whole: for each text, whether its model ended it.
+    """
 
     twin: str
     kind: Kind
@@ -74,6 +77,7 @@ class Run:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     began: float = field(default_factory=time.monotonic)
     texts: list[str] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
     remark: str = ""
 
     @property
@@ -151,6 +155,7 @@ class Asking:
         except RuntimeUnavailable as fault:
             raise _plainer(fault, run.parts[0].speaker) from fault
         finally:
+            run.whole = [voice.answer.whole for voice in voices]
             if ended or any(run.texts):  # that nothing came is worth a judgement too
                 self._keep(run)
 
@@ -178,7 +183,10 @@ class Asking:
         task.add_done_callback(lambda _: self._remembering.pop(run.id, None))
 
     async def _remember(self, run: Run) -> None:
-        drafts = [Draft(version=p.speaker.version, text=t) for p, t in zip(run.parts, run.texts, strict=True)]
+        drafts = [
+            Draft(version=part.speaker.version, text=text, cut=not whole)
+            for part, text, whole in zip(run.parts, run.texts, run.whole, strict=True)
+        ]
         made = Generation(
             id=run.id,
             twin=run.twin,

@@ -11,12 +11,13 @@ from blogtwin.writing import rewrite
 
 
 class Rewriting(Iterator[str]):
-    """What `blogtwin rewrite` writes: code and tables stay as they are. ask: begins one passage."""
+    """What `blogtwin rewrite` writes: code and tables stay as they are. ask: begins one passage. whole: as of an Answer."""
 
     def __init__(self, passages: Sequence[Passage], ask: Callable[[Passage], Answer]) -> None:
         self._lock = threading.Lock()
         self._running: Answer | None = None
         self._closed = False
+        self.whole = False
         self._pieces = self._written(passages, ask)
 
     def __next__(self) -> str:
@@ -33,6 +34,7 @@ class Rewriting(Iterator[str]):
                 self._running.close()
 
     def _written(self, passages: Sequence[Passage], ask: Callable[[Passage], Answer]) -> Iterator[str]:
+        whole = True
         for place, passage in enumerate(passages):
             if place:
                 yield "\n\n"
@@ -44,3 +46,5 @@ class Rewriting(Iterator[str]):
                     return
                 self._running = ask(passage)
             yield from rewrite.told(self._running, passage.text)
+            whole = whole and self._running.whole
+        self.whole = whole

@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 
 class Pieces(Protocol):
-    """An answer as it comes. close: stops it at once, from any thread."""
+    """An answer as it comes. whole: the model has ended it. close: stops it at once, from any thread."""
+
+    whole: bool
 
     def __iter__(self) -> Iterator[str]: ...
 

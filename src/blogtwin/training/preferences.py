@@ -145,7 +145,7 @@ def _rating(path: Path, number: int, value: dict[str, object]) -> Rating:
             own = RatedAnswer.model_validate(value)
         except ValidationError as fault:
             raise broken(path, number, fault, "RatedAnswer") from fault
-        return Rating(own.prompt, own.completion, own.label, own.before)
+        return Rating(own.prompt, own.completion, own.label, own.before, goes_on=own.goes_on)
     label = value.get("label")
     if not isinstance(label, bool):
         raise BrokenRecord(path, number, f"label is {label!r}, not true or false", MEND)

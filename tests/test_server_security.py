@@ -159,6 +159,43 @@ def test_the_token_opens_as_a_header_and_once_as_an_address(guarded: httpx.Clien
     assert away.headers["location"] == "/evil.example/"  # and not //evil.example, which is another site
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"}
+
+
+def test_a_browser_without_the_token_is_told_how_to_get_in_and_a_client_in_json(guarded: httpx.Client) -> None:
+    told = guarded.get('/dashboard/"><script>', headers=BROWSER)
+    assert (told.status_code, told.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "?token=…" in told.text
+    assert "BLOGTWIN_SERVER_TOKEN" in told.text
+    assert not re.search(r"<script|<link|<img|<style|src=|style=|onerror|http", told.text), "nothing the policy forbids"
+    assert TOKEN not in told.text
+    assert "wrong" in guarded.get("/?token=nonsense", headers=BROWSER).text
+    for headers in ({"Accept": "*/*"}, {"Accept": "application/json"}, {}):
+        assert set(guarded.get("/api/twins", headers=headers).json()) == {"error", "hint"}
+    assert set(guarded.post("/api/generate", headers=BROWSER, json={}).json()) == {"error", "hint"}
+
+
+def test_the_token_can_be_given_on_that_page(guarded: httpx.Client) -> None:
+    from page_visits import chromium
+
+    with chromium() as browser:
+        page = browser.new_page()
+        problems: list[str] = []
+        page.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)
+        page.goto(f"{str(guarded.base_url).rstrip('/')}/dashboard")
+        page.fill("#token", "not-it")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=This token is wrong")
+        page.fill("#token", TOKEN)
+        page.click("button")
+        page.wait_for_url(re.compile(r"/dashboard$"))
+        assert "Blogtwin" in page.title()
+        assert page.locator("#token").count() == 0
+        assert [one["name"] for one in page.context.cookies()] == ["blogtwin"]
+        assert problems == []
+        page.context.close()
+
+
 def test_a_page_that_others_can_reach_is_never_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     chosen = settings(server={"host": "0.0.0.0"})

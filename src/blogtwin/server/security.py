@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from blogtwin.server import doorway
 from blogtwin.server.refusals import refusal
 
 COOKIE = "blogtwin"
@@ -111,6 +112,8 @@ class Guard:
                 COOKIE, self._pass(), _MONTH, httponly=True, samesite="lax", secure=scope["scheme"] == "https"
             )
             return away
+        if doorway.wanted(scope["method"], headers):
+            return doorway.page(_local(scope["path"]), bool(given))
         hint = "open the address that `blogtwin serve` printed, or send Authorization: Bearer …"
         return refusal(scope["path"], 401, "the token is missing or wrong", hint, {"WWW-Authenticate": "Bearer"})
 

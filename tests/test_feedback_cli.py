@@ -320,3 +320,12 @@ def test_nothing_is_forgotten_by_a_slip(
     assert main(["feedback", "forget", *arguments]) == 2
     assert "hint:" in capsys.readouterr().err
     assert filled.stats().total == len(ROWS)
+
+
+def test_a_bare_pair_may_say_whose_it_is(tmp_path: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = {"prompt": "P", "chosen": "Better.", "rejected": "Worse.", "twin": "another"}
+    (path := tmp_path / "other.jsonl").write_text(json.dumps(pair) + "\n", "utf-8")
+    assert main(["feedback", "import", str(path), "--model", "my-twin"]) == 1
+    assert "is about another, not about my-twin" in capsys.readouterr().err
+    assert main(["feedback", "import", str(path)]) == 0
+    assert [row.twin for row in store.rows()] == ["another"]

@@ -121,7 +121,9 @@ def test_it_tells_what_training_changed(register: Versions, say: Say) -> None:
     }
     told = report_pages.markdown(_report(register))
     assert "    - voice: 0.61 → 0.72" in told
-    assert "learned from 4 judgements" in told
+    assert told.count("learned from 4 judgements") == 2  # where it was made, and where it took over
+    register.rollback("my-twin", "worse")
+    assert [one.changes for one in _report(register).trained if one.event.event == "rolled back"] == [()]
 
 
 def test_few_judgements_under_the_target_are_said_to_be_few(register: Versions, say: Say) -> None:

@@ -20,6 +20,7 @@ GOOD = {"prompt": "Write about rain.", "chosen": "It rained all day.", "rejected
         (GOOD | {"chosen": GOOD["rejected"]}, "line 1: the better and the worse answer are the same"),
         (GOOD | {"chosen": " "}, "line 1: the better answer is empty"),
         (GOOD | {"chosen": "word " * 2_000_000}, "line 1: the better answer has 10,000,000 characters"),
+        (GOOD | {"twin": "another"}, "line 1: is of another twin, another"),
         (GOOD, "all 1 judgements are about one question"),
     ],
 )

@@ -104,6 +104,7 @@ def _pair(path: Path, number: int, value: dict[str, Any], twin: str, now: dateti
     if chosen.split() == rejected.split():
         raise BrokenRecord(path, number, "chosen and rejected are the same", "remove that line: it prefers nothing")
     version = value.get("model_version") or ELSEWHERE
+    twin = str(value.get("twin") or twin)
     edited = value.get("origin") == "edit"
     try:
         worse, better = (Draft(version=version, text=text) for text in (rejected, chosen))

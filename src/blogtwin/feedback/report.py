@@ -148,9 +148,19 @@ def _trained(register: Versions, twin: str, since: datetime | None, until: datet
     learned = _learned(register, twin) if events else {}
     for event in events:
         found: Sequence[Change] = ()
-        if event.before and (new := register.find(event.version)) and (old := register.find(event.before)):
-            found = list(changes(old, new, register.saw(old.name), register.saw(new.name)))
-        yield Trained(event=event, learned=learned.get(event.version, 0), changes=tuple(found))
+        took_over = (
+            event.before if event.event == "promoted" else None
+        )  # back again, the same differs the other way round
+        if took_over and (new := register.find(event.version)) and (old := register.find(took_over)):
+            found = [one for one in changes(old, new, register.saw(old.name), register.saw(new.name)) if _readable(one)]
+        made = learned.get(event.version, 0) if event.event in ("recorded", "promoted") else 0
+        yield Trained(event=event, learned=made, changes=tuple(found))
+
+
+def _readable(change: Change) -> bool:
+    """Whether it tells a reader something: a hash does not, nor a figure that one version lacks."""
+    figure = (change.one or change.other).replace(".", "").replace("-", "").isdecimal()
+    return not change.what.endswith("hash") and not (figure and "" in (change.one, change.other))
 
 
 def _learned(register: Versions, twin: str) -> dict[str, int]:

@@ -72,18 +72,21 @@ def run_file(
     """
     told = instruction or prompts.load(prompts.file(settings.data)).by_task["rewrite"][0]
     twin = settings.deployment.model_name.partition(":")[0]
-    placed = _lines(path, told)
+    placed = _lines(path, told, twin)
     return _run(settings, output or file_beside(workspace.training_data), progress, placed, twin, path)
 
 
-def _lines(path: Path, instruction: str) -> Iterator[tuple[str, Row | BrokenRecord]]:
+def _lines(path: Path, instruction: str, twin: str) -> Iterator[tuple[str, Row | BrokenRecord]]:
     for number, value in jsonl.each(path):
         place = f"{path}, line {number}"
         if isinstance(value, BrokenRecord):
             yield place, value
             continue
         try:
-            for row in rows_of(value, instruction):
+            rows = rows_of(value, instruction)
+            if (named := value.get("twin") or twin) != twin and not any(isinstance(row, Feedback) for row in rows):
+                raise Unusable(f"is of another twin, {named}; this is {twin} (--model-name chooses)")
+            for row in rows:
                 yield place, row
         except Unusable as fault:
             yield place, BrokenRecord(path, number, str(fault), SHAPES)

@@ -10,6 +10,7 @@ const OPEN = ["queued", "running", "stopping"];
 const WORDS = { queued: "waits", running: "runs", stopping: "is being stopped", done: "done", failed: "failed", cancelled: "stopped" };
 const AGAIN = 2000; // milliseconds before a broken stream is asked for again
 
+const UNDER_WAY = "A training is under way.";
 let [twin, watched, ended] = [null, null, () => {}];
 
 // whenEnded: called after a training has ended, as versions may have changed.
@@ -28,7 +29,8 @@ async function waiting() {
   const missing = LEAST - unlearned;
   $("#train").disabled = missing > 0 || watched !== null;
   $("#train-why").textContent =
-    missing > 0 ? `${missing} more ${missing === 1 ? "is" : "are"} needed: rate, choose or edit what the twin writes.`
+    watched !== null ? UNDER_WAY
+    : missing > 0 ? `${missing} more ${missing === 1 ? "is" : "are"} needed: rate, choose or edit what the twin writes.`
     : unlearned < minimum ? `It can be trained now; ${minimum} or more teach it better.` : "";
 }
 
@@ -91,6 +93,7 @@ async function follow(job) {
   if (watched === job.id) return;
   watched = job.id;
   $("#train").disabled = true;
+  $("#train-why").textContent = UNDER_WAY;
   show(job);
   let last = job;
   while (OPEN.includes(last.state)) {

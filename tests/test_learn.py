@@ -293,6 +293,12 @@ def test_a_version_below_the_floor_serves_nobody_and_its_feedback_waits_for_more
     assert "perplexity" in out["sentence"]
     assert [one.name for one in listed("challenger")] == serving
     assert out["version"] in [one.name for one in listed("retired")]
+    (gone,) = [Path(one.adapter) for one in listed("retired") if one.name == out["version"]]
+    assert not gone.exists(), "a model of gigabytes that nobody is to have"
+    assert any(f"removed models/{gone.name} (" in note for note in out["notes"])
+    assert out["version"] not in LlamaCpp(1).names()
+    kept = [Path(one.adapter).name for one in listed("challenger")]
+    assert sorted(path.name for path in Path("models").iterdir()) == sorted([TWIN, *kept])
     assert unlearned() == waiting
     assert main(LEARN) == 0
     assert (
@@ -327,13 +333,79 @@ def test_new_posts_are_learned_first_and_a_version_s_parents_are_known(capsys: p
     assert "has nothing new to learn from" in capsys.readouterr().out
 
 
+def test_what_a_promotion_leaves_behind_goes_and_what_a_rollback_needs_stays(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLOGTWIN_DEPLOYMENT_KEEP", "1")
+    (first,) = listed("champion")
+    second, third = sorted(listed("challenger"), key=lambda one: one.created_at)
+    own = Path("models", f"{TWIN}-of-mine")  # no turn has made this
+    own.mkdir()
+    assert main(["models", "promote", second.name]) == 0
+    assert {path.name for path in Path("models").iterdir()} >= {
+        Path(one.adapter).name for one in (first, second, third)
+    }
+    assert main(["models", "promote", third.name]) == 0
+    told = capsys.readouterr().err
+    assert f"nobody needs them any more: {first.name}" in told
+    assert Path(first.adapter).is_dir(), "the pipeline made it, and no turn"
+    assert Path(second.adapter, "deploy").is_dir(), "a rollback goes back to it"
+    with database() as (store, _):
+        store.add(map(said, range(80, 86)))
+    monkeypatch.setattr("blogtwin.stages.rollout.below_floor", lambda *_: [])  # which of two tiny twins is better
+    assert main([*LEARN, "--minimum", "3", "--json"]) == 0
+    fourth = json.loads(capsys.readouterr().out)["version"]
+    capsys.readouterr()
+    assert main(["models", "promote", fourth]) == 0
+    told = capsys.readouterr().err
+    assert f"nobody needs them any more: {second.name}" in told
+    assert f"{Path(second.adapter).name} (" in told
+    assert not Path(second.adapter).exists()
+    assert Path(third.adapter, "deploy").is_dir()
+    assert main(["models", "promote", second.name]) == 1
+    told = capsys.readouterr().err
+    assert f"{second.name} is retired" in told
+    assert "deploy --model-path" not in told, "that folder is gone"
+    assert main(["models", "rollback", TWIN]) == 0
+    assert own.is_dir()
+    own.rmdir()
+
+
+def test_a_turn_that_is_given_up_takes_what_it_made_along(capsys: pytest.CaptureFixture[str]) -> None:
+    with database() as (store, register):
+        champion = register.champion(TWIN)
+        assert champion
+        store.add(map(said, range(90, 93)))
+        turn = Turn(
+            id="0123456789ab",
+            twin=TWIN,
+            parent=champion.name,
+            from_adapter=champion.adapter,
+            read_at=datetime.now(UTC),
+            lessons=("posts", "dpo"),
+        )
+    place = Place(TWIN, Path("models"))
+    place.begin(turn, [])
+    for lesson in range(2):
+        (place.make(turn, lesson) / "checkpoints").mkdir(parents=True)
+    there = {path.name for path in Path("models").iterdir()}
+    assert {f"{TWIN}-0123456789ab", f"{TWIN}-0123456789ab-posts"} < there
+    assert main([*LEARN, "--anew", "--minimum", "9"]) == 0
+    assert {path.name for path in Path("models").iterdir()} == there - {
+        f"{TWIN}-0123456789ab",
+        f"{TWIN}-0123456789ab-posts",
+    }
+    assert f"removed models/{TWIN}-0123456789ab (" in capsys.readouterr().err
+    assert place.open_turn() is None
+
+
 def test_a_spoiled_turn_is_named_and_can_be_given_up(capsys: pytest.CaptureFixture[str]) -> None:
     turn = Path("learning", TWIN, "turn.json")
     turn.write_text("{}", encoding="utf-8")
     assert main(LEARN) == 1
     assert f"rm {turn}" in capsys.readouterr().err
     assert main([*LEARN, "--anew"]) == 0
-    turn.unlink()
+    assert not turn.exists()
 
 
 def test_the_lock_is_free_again_however_its_holder_ended() -> None:

@@ -337,3 +337,32 @@ def test_a_challenger_is_not_bundled_or_proved_under_a_name_it_does_not_have(
 ) -> None:
     assert main(["deploy", "--challenger", other, "elsewhere"]) == 2
     assert f"--challenger with {other}" in capsys.readouterr().err
+
+
+def test_candidates_beyond_deployment_keep_go_after_a_promotion_unless_a_name_stands_for_them(
+    deployed: Deployed, register: Versions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """deployed.candidate is the older one; another stands under a name of the user's own."""
+    mine = load_settings(
+        None, {"deployment": {"quantize": "f32", "model_name": "my-twin:mine", "ollama_base_url": NOBODY}}
+    )
+    deploy.run(replace(mine, machine=_settings().machine), deployed.project, Silent())
+    named = _stands_for("my-twin:mine")
+    assert named is not None
+    newest = _deploy(deployed.project, "bf16", challenger=True)
+    monkeypatch.setenv("BLOGTWIN_DEPLOYMENT_KEEP", "1")
+    capsys.readouterr()
+    assert main(["models", "promote", newest]) == 0
+    assert f"nobody needs them any more: {deployed.candidate}" in capsys.readouterr().err
+    states = {one.name: one.state for one in register.list()}
+    assert states == {
+        newest: "champion",
+        deployed.champion: "retired",
+        deployed.candidate: "retired",
+        named: "candidate",
+    }
+    assert sorted(LlamaCpp().names()) == sorted([newest, "my-twin:latest", deployed.champion, named, "my-twin:mine"]), (
+        "a rollback would go back to the earlier champion"
+    )
+    assert deployed.project.model.is_dir(), "no turn has made it"
+    assert main(["models", "rollback"]) == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -135,8 +136,7 @@ class Versions:
             if version.state == "retired":
                 raise InputError(
                     f"{name} is retired",
-                    f"go back one version with: blogtwin models rollback {version.twin}; or deploy it again: "
-                    f"blogtwin deploy --model-path {version.adapter} --model-name {version.twin}",
+                    f"go back one version with: blogtwin models rollback {version.twin}{_again(version, '')}",
                 )
             if version.state != "champion":
                 self._crown(connection, version, "promoted", why)
@@ -327,7 +327,7 @@ def _shares(champion: Version, versions: Sequence[Version], wanted: Mapping[str,
         if version.state == "retired":
             raise InputError(
                 f"{version.name} is retired and takes no requests",
-                f"deploy it again: blogtwin deploy --challenger --model-path {version.adapter} --model-name {version.twin}",
+                f"see those there are: blogtwin models list {version.twin}{_again(version, '--challenger ')}",
             )
     for name, share in wanted.items():
         if not 0 <= share <= 100:
@@ -348,6 +348,13 @@ def _shares(champion: Version, versions: Sequence[Version], wanted: Mapping[str,
             "take from one of them in the same command: blogtwin models traffic NAME=SHARE NAME=SHARE",
         )
     return after | {champion.name: 100 - challengers}
+
+
+def _again(version: Version, flag: str) -> str:
+    """The end of a hint; nothing where the version's folder was removed."""
+    if not Path(version.adapter).is_dir():
+        return ""
+    return f"; or deploy it again: blogtwin deploy {flag}--model-path {version.adapter} --model-name {version.twin}"
 
 
 def _same_path(asked: str, path: str) -> bool:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 from blogtwin.config import Method, Settings, model_name
-from blogtwin.errors import NothingUsable, ProofFailed
+from blogtwin.errors import InputError, NothingUsable, ProofFailed
 from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
 from blogtwin.progress import Progress, Silent
 from blogtwin.records import content_id
 from blogtwin.service_records import Version
-from blogtwin.stages import deploy, evaluate, finetune, lineage, preferences, promotion, rollout
+from blogtwin.stages import deploy, evaluate, finetune, leftovers, lineage, preferences, promotion, rollout
 from blogtwin.stages.news import News, champion_of, counted, news, posts_changed, read_posts
 from blogtwin.stages.turn import Lesson, Place, Refusal, Turn, alone
 from blogtwin.stages.versions import family
@@ -61,7 +61,9 @@ def run(
         for told in notes:
             progress.note(told)
         at_work = _AtWork(settings, workspace, progress, register, twin)
-        turn = None if anew else at_work.place.open_turn()
+        if anew:
+            at_work.give_up()
+        turn = at_work.place.open_turn()
         if turn is None:
             champion_of(register, twin)
             read_posts(settings, workspace, progress)
@@ -71,13 +73,15 @@ def run(
             turn = at_work.begin(found)
         else:
             progress.note(f"going on with a turn that was cut off; it was {turn.done}")
-        return replace(at_work.finish(turn), notes=tuple(notes))
+        learned = at_work.finish(turn)
+        return replace(learned, notes=(*notes, *at_work.cleared()))
 
 
 def _looked(settings: Settings, register: Versions, twin: str) -> Iterator[str]:
     """What readers have decided of the challengers since the last look, and what was done about it."""
     for step in rollout.run(settings, register, twin):
         yield f"{step.version} {step.sentence}"
+        yield from step.notes
 
 
 def dry_run(settings: Settings, workspace: Workspace) -> list[str]:
@@ -117,6 +121,23 @@ class _AtWork:
     def news(self) -> News:
         """What is new to learn from."""
         return news(self.workspace, self.register, self.store, self.twin, self.place.refused())
+
+    def give_up(self) -> None:
+        """End a turn that was cut off; what it made goes."""
+        try:
+            turn = self.place.open_turn()
+        except InputError:  # somebody has spoiled it
+            turn = None
+        version = self.register.find(turn.version) if turn and turn.version else None
+        if version and version.state == "candidate":
+            self.register.retire(version.name, "its turn was given up before it served")
+        self.place.give_up()
+        for told in self.cleared(version.name if version else None):
+            self.progress.note(told)
+
+    def cleared(self, given_up: str | None = None) -> list[str]:
+        """Remove what no version needs any more; tells what that was."""
+        return list(leftovers.clear(self.settings, self.register, self.twin, self.place, given_up))
 
     def begin(self, found: News) -> Turn:
         """Take what is new, for good, with all that was said before."""
@@ -191,7 +212,7 @@ class _AtWork:
                 again = tuple(path for path in _replayed(lesson, data, said) if path.is_file())
                 training = replace(training, replay=again)
             settings = replace(self.settings, training=training)
-            workspace = replace(self.workspace, model=self.place.adapter(turn, number), training_data=files[lesson])
+            workspace = replace(self.workspace, model=self.place.make(turn, number), training_data=files[lesson])
             if finetune.plan(settings, workspace).stale() is not None:
                 finetune.run(settings, workspace, self.progress)
             before = workspace.model

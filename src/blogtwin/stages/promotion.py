@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from blogtwin.config import Settings
 from blogtwin.errors import InputError, ModelError, RuntimeUnavailable
@@ -18,7 +19,7 @@ from blogtwin.records import Deployment
 from blogtwin.runtimes.base import Runtime
 from blogtwin.runtimes.choose import all_runtimes, choose
 from blogtwin.service_records import Version
-from blogtwin.stages import lineage, versions
+from blogtwin.stages import leftovers, lineage, versions
 from blogtwin.workspace import Workspace, deployments, find_deployment, save_deployment
 
 
@@ -32,7 +33,8 @@ def promote(settings: Settings, register: Versions, name: str, why: str) -> tupl
     if found is not None and found.state != "retired":
         _there(settings, found)
     champion = register.promote(name, why)
-    return champion, [*notes, *_named(settings, champion)]
+    notes += _named(settings, champion)
+    return champion, [*notes, *leftovers.clear(settings, register, champion.twin)]
 
 
 def rollback(settings: Settings, register: Versions, twin: str, why: str) -> tuple[Version, list[str]]:
@@ -124,7 +126,9 @@ def _there(settings: Settings, version: Version) -> None:
     if dated is None or version.name not in _runtime(settings, dated).names():
         raise InputError(
             f"{version.name} is no longer in {version.runtime}",
-            f"deploy it again: blogtwin deploy --model-path {version.adapter} --model-name {version.twin}",
+            f"deploy it again: blogtwin deploy --model-path {version.adapter} --model-name {version.twin}"
+            if Path(version.adapter).is_dir()
+            else f"see those there are: blogtwin models list {version.twin}",
         )
 
 

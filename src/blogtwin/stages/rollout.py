@@ -19,7 +19,7 @@ from blogtwin.feedback.rollout import Action, Block, Decision, Rating, blocks, d
 from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
 from blogtwin.service_records import Feedback, Version
-from blogtwin.stages import promotion
+from blogtwin.stages import leftovers, promotion
 from blogtwin.stages.turn import alone
 
 MOST = 3  # challengers at once; with more, each would wait too long for its judgements
@@ -27,13 +27,17 @@ MOST = 3  # challengers at once; with more, each would wait too long for its jud
 
 @dataclass(frozen=True)
 class Step:
-    """What was done with a challenger. sentence: it, and what for. evidence: see feedback/rollout.py."""
+    """What was done with a challenger. sentence: it, and what for. notes: what else happened.
+
+    evidence: see feedback/rollout.py.
+    """
 
     version: str
     action: Action
     sentence: str
     share: int
     evidence: Decision
+    notes: tuple[str, ...] = ()
 
     @property
     def hindered(self) -> bool:
@@ -64,13 +68,15 @@ def _looked(settings: Settings, register: Versions, twin: str) -> list[Step]:
         steps.append(step)
         if step.action == "promote":
             try:
-                promotion.promote(settings, register, challenger.name, step.sentence)
+                _, notes = promotion.promote(settings, register, challenger.name, step.sentence)
+                steps[-1] = replace(step, notes=tuple(notes))
             except (InputError, RuntimeUnavailable) as fault:  # the next look tries again
                 steps[-1] = replace(step, action="wait", sentence=f"would be promoted, but {fault.message}")
                 continue
             break
         if step.action == "roll back":
             register.retire(challenger.name, step.sentence)
+            steps[-1] = replace(step, notes=tuple(leftovers.clear(settings, register, twin)))
         elif step.share != challenger.share:
             register.traffic(twin, {challenger.name: step.share}, step.sentence)
     return steps

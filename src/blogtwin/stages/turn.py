@@ -1,7 +1,8 @@
 """A turn of learning, as it stands on disk: what it learns from, and how far it has come.
 
-In and out: learning/NAME/turn.json, in the twin's folder, and rows.jsonl beside it, the feedback as it was when the turn began. A
-turn that was killed is found here, and goes on with the same feedback; what readers say meanwhile belongs to the next one.
+In and out: learning/NAME/turn.json, in the twin's folder, and rows.jsonl beside it, the feedback as it was when the turn began;
+folders/ names the adapter folders that turns have made. A turn that was killed is found here, and goes on with the same
+feedback; what readers say meanwhile belongs to the next one.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Place:
 
     def __init__(self, twin: str, models: Path) -> None:
         self._folder = models.parent / "learning" / twin
-        self._models = models
+        self.models = models
         self._twin = twin
 
     @property
@@ -109,10 +110,30 @@ class Place:
         (self._folder / "turn.json").unlink(missing_ok=True)
         self.rows_file.unlink(missing_ok=True)
 
+    def give_up(self) -> None:
+        """The open turn is over, and came to nothing, whatever its file says."""
+        (self._folder / "turn.json").unlink(missing_ok=True)
+        self.rows_file.unlink(missing_ok=True)
+
+    def make(self, turn: Turn, lesson: int) -> Path:
+        """The adapter folder of one lesson, recorded as made by this turn before anything is in it."""
+        adapter = self.adapter(turn, lesson)
+        atomic.write_text(self._folder / "folders" / adapter.name, turn.id)
+        return adapter
+
+    def made(self) -> dict[str, str]:
+        """The folders below `models` that turns have made and nobody has removed: name → the turn's id."""
+        there = sorted((self._folder / "folders").glob(f"{self._twin}-*"))
+        return {path.name: path.read_text("utf-8") for path in there}
+
+    def forget(self, folder: str) -> None:
+        """It is there no more."""
+        (self._folder / "folders" / folder).unlink(missing_ok=True)
+
     def adapter(self, turn: Turn, lesson: int) -> Path:
         """The adapter folder of one lesson; the last one's is the version's."""
         last = lesson == len(turn.lessons) - 1
-        return self._models / f"{self._twin}-{turn.id}{'' if last else f'-{turn.lessons[lesson]}'}"
+        return self.models / f"{self._twin}-{turn.id}{'' if last else f'-{turn.lessons[lesson]}'}"
 
     def report(self, version: str) -> Path:
         """Where the evaluation of a version goes."""

@@ -123,9 +123,10 @@ def test_a_model_file_that_is_gone_is_said_to_be_and_other_requests_go_on(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     deployed(artifact)
-    MODELS.close()
     chosen = settings()
     with serving(chosen, Workspace.here(chosen)) as there:
+        until(lambda: MODELS._loaded)  # at the start; given back when nobody asks
+        MODELS.close()
         for blob in (workspace.home() / "served" / "blobs").iterdir():
             blob.rename(tmp_path / blob.name)
         answer = there.client.post("/api/generate", json={"prompt": "tides"})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import pytest
 
 import server_twins
@@ -16,15 +20,21 @@ from blogtwin import workspace
 from blogtwin.config import Settings
 from blogtwin.errors import RuntimeUnavailable
 from blogtwin.feedback.versions import Versions
+from blogtwin.progress import Silent
+from blogtwin.records import Artifact, Deployment
 from blogtwin.runtimes import served as kept
+from blogtwin.runtimes import warm
 from blogtwin.runtimes.llama_cpp import LlamaCpp
+from blogtwin.runtimes.ollama import Ollama
+from blogtwin.runtimes.warm import MODELS
 from blogtwin.server import upkeep
 from blogtwin.service_records import Draft, Generation, Judgement
 from blogtwin.stages import rollout
 from blogtwin.stages.turn import alone
-from blogtwin.workspace import Workspace, find_deployment
+from blogtwin.workspace import Workspace, find_deployment, save_deployment
 from server_twins import Served
 from test_rollout import _ratings, _say, register, settings
+from test_server_faults import deployed
 
 __all__ = ["register", "settings"]
 
@@ -147,3 +157,62 @@ def test_a_database_that_another_locks_holds_up_no_page(serving: Served, registe
         assert serving.client.get("/api/models").status_code == 200
         assert time.monotonic() - began < 2
         other.execute("COMMIT")
+
+
+def test_the_model_is_loaded_while_the_first_page_is_answered(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    deployed(artifact)
+    MODELS.close()
+    chosen = server_twins.settings()
+    load, may = warm.load, threading.Event()
+
+    def slow(*given: Any) -> Any:
+        may.wait(20)
+        return load(*given)
+
+    monkeypatch.setattr(warm, "load", slow)
+    with server_twins.serving(chosen, Workspace.here(chosen)) as there:
+        assert there.client.get("/").status_code == 200
+        assert there.client.get("/health").status_code == 200
+        assert not MODELS._loaded
+        may.set()
+        until(lambda: MODELS._loaded)
+        assert there.client.post("/api/generate", json={"prompt": "tides", "max_tokens": 3}).status_code == 200
+        assert len(MODELS._loaded) == 1
+    MODELS.close()
+
+
+def test_a_model_that_nobody_asked_for_takes_no_memory_that_is_short(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    deployed(artifact)
+    MODELS.close()
+    asked = threading.Event()
+
+    def little() -> Any:
+        asked.set()
+        return SimpleNamespace(available=100_000)
+
+    monkeypatch.setattr("psutil.virtual_memory", little)
+    chosen = server_twins.settings()
+    with server_twins.serving(chosen, Workspace.here(chosen)) as there:
+        assert asked.wait(10)
+        time.sleep(0.5)
+        assert not MODELS._loaded
+        assert there.client.post("/api/generate", json={"prompt": "tides", "max_tokens": 3}).status_code == 200
+    MODELS.close()
+
+
+def test_ollama_loads_the_model_that_a_server_will_ask_for(
+    ollama: str, artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"{server_twins.TWIN}:latest"
+    Ollama(ollama).install(artifact, name, Silent())
+    save_deployment(Deployment(name=name, runtime="ollama", adapter="/nowhere", artifact=artifact))
+    chosen = server_twins.settings(deployment={"runtime": "ollama", "ollama_base_url": ollama})
+    with server_twins.serving(chosen, Workspace.here(chosen)):
+        until(lambda: [one["name"] for one in httpx.get(f"{ollama}/api/ps").json()["models"]] == [name], 30)

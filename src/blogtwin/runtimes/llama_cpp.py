@@ -99,6 +99,13 @@ class LlamaCpp:
         """voice: the scale of the adapter, 0 to 1; only of one that stands beside its base, and is not merged into it."""
         return Answer(lambda connection: self._pieces(name, messages, options, connection, voice))
 
+    def load(self, name: str, free: int) -> bool:
+        """Load the model before it is asked for, where it fits into `free` bytes; whether it does."""
+        if MODELS.needs(self._wanted(served.find(name))) > free:
+            return False
+        with self._asking(name):
+            return True
+
     def release(self, idle: float = 0.0) -> None:
         """Give back the memory of models that nobody has asked for `idle` seconds; the next question loads them again."""
         MODELS.release(idle)

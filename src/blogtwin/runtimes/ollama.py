@@ -162,6 +162,11 @@ class Ollama:
             )
         return int(answer.prompt_eval_count or 0)
 
+    def load(self, name: str) -> None:
+        """Load the model before it is asked for; Ollama itself sees to its memory, and for how long it stays."""
+        with self._asking(f"load {name}"), self._http() as client:
+            check(client.post("/api/generate", json={"model": name, "stream": False, "options": self._threads()}))
+
     def chat(self, name: str, messages: Sequence[Message], options: Sampling) -> Answer:
         return Answer(lambda connection: self._pieces(name, messages, options, connection))
 

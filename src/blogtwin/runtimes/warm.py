@@ -73,6 +73,14 @@ class Warm:
             loaded = self._loaded.get(wanted)
             return loaded.server.slots if loaded else self._fitting(wanted)[2]
 
+    def needs(self, wanted: Wanted) -> int:
+        """Bytes that loading a model would take; 0: it is loaded. Raises RuntimeUnavailable when it does not fit at all."""
+        with self._changed:
+            if wanted in self._loaded:
+                return 0
+            needs, context, slots = self._fitting(wanted)
+            return needs.total(context, slots)
+
     def release(self, idle: float = 0.0) -> None:
         """Give back the memory of models that nobody has asked for `idle` seconds."""
         with self._changed:

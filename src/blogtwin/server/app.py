@@ -91,7 +91,7 @@ def create_app(settings: Settings, workspace: Workspace, database: Database | No
     state.generation = Asking(state.store, state.twins, Speakers(settings, state.twins, state.versions), state.topics)
     state.limits = Limits(settings.server.per_minute)
     state.jobs = Jobs(database, settings)
-    state.upkeep = Upkeep(state.store, state.versions, state.twins)
+    state.upkeep = Upkeep(state.store, state.versions, state.twins, state.generation.speakers.load)
     for part in (api_generate, api_feedback, api_twins, api_jobs, api_quiz, api_report, openai_api, health, api_docs):
         app.include_router(part.router)
     app.include_router(pages)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
+
 from blogtwin.adapter_folder import read_card
 from blogtwin.chat_template import TEMPLATES
 from blogtwin.config import Settings
@@ -23,11 +25,13 @@ from blogtwin.runtimes.answer import Answer
 from blogtwin.runtimes.base import Runtime
 from blogtwin.runtimes.choose import choose, endpoint
 from blogtwin.runtimes.llama_cpp import LlamaCpp
+from blogtwin.runtimes.ollama import Ollama
 from blogtwin.server.bases import Bases
 from blogtwin.server.twins import Twins
 from blogtwin.workspace import find_deployment
 
 BASE, FINETUNED = "base", "finetuned"
+_OF_FREE = 0.75  # of the memory that is free, what a model may take that nobody has asked for yet
 _CONTEXT = 4096  # tokens: what a model at an endpoint is taken to see at once, when nothing is known of it
 
 
@@ -121,6 +125,22 @@ class Speakers:
         if found is None:
             return f"no twin named {self._twins.default} has been deployed"
         return self._runtime(found.runtime).unavailable()
+
+    def load(self) -> None:
+        """Load the champion's model of the settings' twin, so that the first question need not wait for it.
+
+        Not where little memory is free, nor at an endpoint, which may cost money. Raises RuntimeUnavailable.
+        """
+        if self._settings.deployment.runtime == "openai":
+            return
+        try:
+            champion = self.find(self._twins.default, f"{self._twins.default}:latest", None)
+        except InputError:  # nothing is deployed yet
+            return
+        if isinstance(champion.runtime, LlamaCpp):
+            champion.runtime.load(champion.name, int(psutil.virtual_memory().available * _OF_FREE))
+        elif isinstance(champion.runtime, Ollama):
+            champion.runtime.load(champion.name)
 
     def reload(self, idle: float = 0.0) -> None:
         """Forget the bases; give back the memory of models that nobody has asked for `idle` seconds."""

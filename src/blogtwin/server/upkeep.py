@@ -1,6 +1,7 @@
-"""What a server sees to by itself, whoever asks it or does not: old texts go, and readers' decisions are carried out soon.
+"""What a server sees to by itself: the model is loaded, old texts go, and what readers decide is carried out soon.
 
-In: the store, the register, the settings of each twin. Out: Store.expire about once a minute; a look at every twin with
+In: the store, the register, the settings of each twin. Out: a model in memory before the first question; Store.expire about once
+a minute; a look at every twin with
 challengers (stages/rollout.py) at most a quarter of a minute after somebody judged one of its texts. All in a thread of its own;
 what goes wrong is told in the log, and tried again.
 """
@@ -28,11 +29,10 @@ log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """A thread of the server; start() and close() go with it."""
+    """A thread of the server; start() and close() go with it. load: done first of all, while the first page is answered."""
 
-    def __init__(self, store: Store, versions: Versions, twins: Twins, every: float | None = None) -> None:
-        self._store, self._versions, self._twins = store, versions, twins
-        self._every = every or _LOOK_EVERY
+    def __init__(self, store: Store, versions: Versions, twins: Twins, load: Callable[[], object]) -> None:
+        self._store, self._versions, self._twins, self._load = store, versions, twins, load
         self._seen: dict[str, datetime | None] = {}  # twin → the last judgement that a look has counted
         self._told: dict[str, str] = {}  # what → what went wrong with it last
         self._over = threading.Event()
@@ -49,11 +49,12 @@ class Upkeep:
             self._thread.join()
 
     def _run(self) -> None:
-        expired, pause = time.monotonic(), self._every
+        self._carefully("loading the model", self._load)
+        expired, pause = time.monotonic(), _LOOK_EVERY
         while not self._over.wait(pause):
             began = time.monotonic()
             self._carefully("looking at what readers judged", self._look)
-            pause = max(self._every, (time.monotonic() - began) / _SHARE)
+            pause = max(_LOOK_EVERY, (time.monotonic() - began) / _SHARE)
             if time.monotonic() - expired >= _EXPIRE_EVERY:
                 expired = time.monotonic()
                 self._carefully("deleting old texts", lambda: self._store.expire(datetime.now(UTC)))
@@ -70,7 +71,8 @@ class Upkeep:
         except Busy:  # another process looks
             return
         for step in steps:
-            log.info("%s %s", step.version, step.sentence)
+            for told in (f"{step.version} {step.sentence}", *step.notes):
+                log.info("%s", told)
         if not any(step.hindered for step in steps):  # else: once more, though nobody has judged since
             self._seen[twin] = newest
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -53,9 +54,12 @@ _TAGS = [
 ]
 
 
-def create_app(settings: Settings, workspace: Workspace, database: Database | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, workspace: Workspace, database: Database | None = None, config: Path | None = None
+) -> FastAPI:
     """The application, its database opened (None: the settings'), nothing else begun before it is served.
 
+    config: the file that the settings are from, where it is not the one in this folder: trainings read it too.
     Raises StoreError when the database cannot be used, UsageError for an address that others can reach without a token.
     """
     if not on_loopback(settings.server.host) and not settings.server.token:
@@ -90,7 +94,7 @@ def create_app(settings: Settings, workspace: Workspace, database: Database | No
     state.topics = Topics(state.twins)
     state.generation = Asking(state.store, state.twins, Speakers(settings, state.twins, state.versions), state.topics)
     state.limits = Limits(settings.server.per_minute)
-    state.jobs = Jobs(database, settings)
+    state.jobs = Jobs(database, settings, config)
     state.upkeep = Upkeep(state.store, state.versions, state.twins, state.generation.speakers.load)
     for part in (api_generate, api_feedback, api_twins, api_jobs, api_quiz, api_report, openai_api, health, api_docs):
         app.include_router(part.router)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from blogtwin import workspace
 from blogtwin.config import Settings
@@ -27,12 +28,12 @@ class NotYet(BlogtwinError):
 class Jobs:
     """What the routes use; start() and close() go with the server."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, config: Path | None = None) -> None:
+        """config: the settings file that the server was told to read; None: the one in its folder, which a job finds itself."""
         self._twin = settings.deployment.model_name.partition(":")[0]
+        self._own = ("--config", str(config.absolute())) if config else ()
         self.queue = Queue(database)
-        # The job's folder may name another database than this server was started with.
-        url = settings.feedback.database_url or ""
-        self.worker = Worker(self.queue, {"BLOGTWIN_FEEDBACK_DATABASE_URL": url})
+        self.worker = Worker(self.queue, _as_served(settings))
         self._schedule = Schedule(settings.learning, self.learn_all)
 
     def start(self) -> None:
@@ -86,7 +87,21 @@ class Jobs:
         return job
 
     def _learn(self, twin: str, *options: str) -> tuple[Job, bool]:
-        return self.queue.add(twin, "learn", ["learn", "--model-name", twin, "--json", *options])
+        own = self._own if twin == self._twin else ()  # another twin learns by the settings of its own folder
+        return self.queue.add(twin, "learn", ["learn", "--model-name", twin, "--json", *own, *options])
+
+
+def _as_served(settings: Settings) -> dict[str, str]:
+    """Where the server keeps feedback and runs models, for its jobs: a job's folder may name other places.
+
+    In the environment, because either URL may hold a password, and arguments can be seen by everyone.
+    """
+    told = {"BLOGTWIN_FEEDBACK_DATABASE_URL": settings.feedback.database_url or ""}
+    for name in ("runtime", "ollama_base_url"):
+        value = getattr(settings.deployment, name)
+        if ("deployment", name) in settings.given and value != "openai":  # which can write alone
+            told[f"BLOGTWIN_DEPLOYMENT_{name.upper()}"] = value
+    return told
 
 
 def seconds(job: Job) -> float:

@@ -58,10 +58,9 @@ def prompt_of(served: Served, **asked: Any) -> str:
 
 
 def test_a_text_that_was_cut_off_is_remembered_as_such(served: Served) -> None:
-    row = served.client.post(
-        f"/api/feedback/{generated(served, max_tokens=2)['request_id']}", json={"rating": 1}
-    ).json()
-    assert [draft["cut"] for draft in row["drafts"]] == [True]
+    told = generated(served, max_tokens=2, options=5)  # any one of them may have ended by then, by chance
+    row = served.client.post(f"/api/feedback/{told['request_id']}", json={"rating": 1}).json()
+    assert any(draft["cut"] for draft in row["drafts"])
 
 
 def test_a_text_is_written_and_can_be_judged_bit_by_bit(served: Served) -> None:
@@ -144,8 +143,9 @@ def test_style_changes_what_is_asked_and_how_long_it_gets(served: Served) -> Non
     assert "formal register" in formal
     assert "matter-of-fact" in formal
     assert "about 20 words" in prompt_of(served, style={"length": 20})
-    short, long = (generated(served, max_tokens=None, style={"length": length})["text"] for length in (10, 100))
-    assert len(short) < len(long)
+    told = [generated(served, max_tokens=None, options=5, style={"length": length})["texts"] for length in (10, 100)]
+    short, long = (sum(map(len, texts)) for texts in told)  # any one of them may end early, by chance
+    assert short < long
 
 
 def test_less_of_the_voice_is_nearer_to_the_base(served: Served) -> None:

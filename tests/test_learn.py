@@ -316,6 +316,13 @@ def test_new_posts_are_learned_first_and_a_version_s_parents_are_known(capsys: p
         store.add(map(said, range(70, 76)))
     assert main([*LEARN, "--dry-run"]) == 0
     assert "would read the blog folder again first: input blog has changed" in capsys.readouterr().out
+    told = "data: {input_dir: blog}\n"
+    Path("flags.yaml").write_text(CONFIG.replace(told, ""), "utf-8")  # as after `pipeline --blog-dir blog`
+    assert main([*LEARN, "--config", "flags.yaml", "--dry-run"]) == 0
+    assert "would read the blog folder again first: input blog has changed" in capsys.readouterr().out
+    Path("flags.yaml").write_text(CONFIG.replace(told, "data: {min_words: 3}\n"), "utf-8")
+    assert main([*LEARN, "--config", "flags.yaml", "--minimum", "99"]) == 0
+    assert "new posts are not looked for" in capsys.readouterr().err
     assert main([*LEARN, "--minimum", "3", "--json"]) == 0
     version = json.loads(capsys.readouterr().out)["version"]
     (champion,) = listed("champion")

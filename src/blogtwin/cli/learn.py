@@ -65,5 +65,3 @@ def learn(
     console.say(learned.sentence)
     if learned.figures:
         console.pairs({name.replace("_", " "): console.figure(value) for name, value in learned.figures.items()})
-    for note in learned.notes:
-        console.say(f"· {note}")

@@ -74,7 +74,10 @@ def run(
         else:
             progress.note(f"going on with a turn that was cut off; it was {turn.done}")
         learned = at_work.finish(turn)
-        return replace(learned, notes=(*notes, *at_work.cleared()))
+        for told in at_work.cleared():
+            progress.note(told)
+            notes.append(told)
+        return replace(learned, notes=tuple(notes))
 
 
 def _looked(settings: Settings, register: Versions, twin: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ changed; nothing else is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,22 +83,40 @@ def news(workspace: Workspace, register: Versions, store: Store, twin: str, refu
 
 def read_posts(settings: Settings, workspace: Workspace, progress: Progress) -> None:
     """Read the blog folder again, and make the examples again, where `posts_changed` says why."""
+    settings = _as_read(settings, workspace)
     if changed := posts_changed(settings, workspace):
         progress.note(f"reading the blog folder again: {changed}")
         ingest.run(settings, workspace, progress)
         prepare.run(settings, workspace, progress)
+    elif any(plan.read() and not _same_way(plan) for plan in _plans(settings, workspace)):
+        progress.note(
+            "new posts are not looked for: posts and examples were made with settings that are not those of "
+            "pipeline_config.yaml; write them there"
+        )
 
 
 def posts_changed(settings: Settings, workspace: Workspace) -> str | None:
     """Why posts and examples have to be made again; None: they are as they were, or were made with other settings.
 
-    With other settings they are not to be touched: a twin that was made by `pipeline --blog-dir` is not to be trained on
-    whatever lies in ./blogs.
+    With other settings they are not to be touched: the twin would be trained on what nobody chose.
     """
-    plans = (ingest.plan(settings, workspace), prepare.plan(settings, workspace))
+    settings = _as_read(settings, workspace)
+    plans = _plans(settings, workspace)
     if not all(map(_same_way, plans)) or not settings.data.input_dir.exists():
         return None
     return next(filter(None, (plan.stale() for plan in plans)), None)
+
+
+def _as_read(settings: Settings, workspace: Workspace) -> Settings:
+    """With the folder that the posts are from, which `pipeline --blog-dir` told, where the settings name no other."""
+    last = ingest.plan(settings, workspace).read()
+    if ("data", "input_dir") in settings.given or last is None or len(last.inputs) != 1:
+        return settings
+    return replace(settings, data=replace(settings.data, input_dir=Path(next(iter(last.inputs)))))
+
+
+def _plans(settings: Settings, workspace: Workspace) -> tuple[Plan, Plan]:
+    return ingest.plan(settings, workspace), prepare.plan(settings, workspace)
 
 
 def _same_way(plan: Plan) -> bool:

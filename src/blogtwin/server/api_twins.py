@@ -100,7 +100,7 @@ def training_data(
     return TrainingData(
         examples=examples,
         posts=len(posts),
-        unlearned=here.store.stats(twin=name).unlearned,
+        unlearned=here.jobs.queue.unlearned(name),
         minimum=here.settings.learning.minimum,
         rows=tuple(TrainingRow(**row.model_dump(include=set(TrainingRow.model_fields))) for row in rows),
     )

@@ -247,6 +247,7 @@ def main() -> None:
             "evaluation": {"max_tokens": 300},
             "deployment": {"model_name": f"{TWIN}:latest", "runtime": "llama-cpp", "temperature": 1.0, "keep": 20},
             "server": {"per_minute": 100_000},
+            "learning": {"minimum": 5},
         }
         (folder / "pipeline_config.yaml").write_text(json.dumps(settings), "utf-8")  # JSON is YAML
         work = Work(folder, {**os.environ, "BLOGTWIN_HOME": str(folder.resolve() / "home")})

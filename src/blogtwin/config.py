@@ -152,7 +152,8 @@ class DeploymentSettings:
         "merged: one file, base and adapter in one; adapter: a few megabytes a twin, beside a base that twins share",
     )
     keep: Annotated[int, Ge(1)] = _setting(
-        3, "how many dated versions of a twin stay in the runtime; older ones are removed after a deploy"
+        3,
+        "how many dated versions of a twin stay in the runtime; older ones are removed after a deploy, a promotion or a turn",
     )
     temperature: Annotated[float, Ge(0), Le(2)] = _setting(0.7, "0: always the likeliest word; higher: more surprising")
     top_p: Annotated[float, Gt(0), Le(1)] = _setting(

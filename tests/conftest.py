@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -216,3 +216,12 @@ def ollama(_ollama_server: str) -> Iterator[str]:
     server = Ollama(_ollama_server)
     for name in server.names():
         server.remove(name)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium. For one module: while it runs, no other event loop can."""
+    from page_visits import chromium
+
+    with chromium() as one:
+        yield one

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from blogtwin.runtimes.answer import Answer
-from page_visits import Visits, chromium
+from page_visits import Visits
 from server_twins import TWIN, Served, serving, settings, workshop
 
 YES = {"blogtwin.consent": "yes"}
@@ -30,12 +30,6 @@ HOSTILE = (
     "![a cat](http://example.org/cat.png) [web](https://example.org/) **bold <b>b</b>** `<i>`\n\n"
     "> quoted\n\n1. one\n   - deep\n2. two\n\n```\n<svg onload=window.ran=1>\n```\n\n| a | b |\n|---|---|\n| 1 | <u>2</u> |\n"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,12 @@ from typing import Any
 import pytest
 
 from blogtwin.service_records import Draft, Feedback
-from page_visits import CONTRAST, OUTSIDE, Visits, chromium
+from page_visits import CONTRAST, OUTSIDE, Visits
 from server_twins import TWIN, Served, serving, settings, workshop
 
 NOW = datetime.now(UTC)
 PROSE = "# The tide\n\nSix o'clock, and *drizzle*.\n\n- a rope\n- a glove\n\n> It gives.\n\n`KEEP DRY`"
 every_scheme = pytest.mark.parametrize("scheme", ["light", "dark"])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -14,16 +14,10 @@ from blogtwin import jsonl
 from blogtwin.evaluation.quiz import Choice
 from blogtwin.records import Example
 from conftest import EXAMPLES
-from page_visits import Visits, chromium
+from page_visits import Visits
 from server_twins import Served, serving, settings, workshop
 
 WRITERS = ("author", "twin", "base")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -103,28 +102,15 @@ def pages(report: Report, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return {name: folder / f"{name}.html" for name in VARIANTS}
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A real browser, or the reason why there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
-    with playwright.sync_playwright() as engine:
-        found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-        if found is None and not Path(engine.chromium.executable_path).is_file():
-            pytest.skip("no Chromium here: apt-get install chromium, or playwright install chromium")
-        browser = engine.chromium.launch(executable_path=found, timeout=300_000)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(chromium: Any, pages: dict[str, Path]) -> Iterator[Callable[..., Any]]:
+def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Callable[..., Any]]:
     """A variant's page, open. At the end of the test: nothing was asked for but the file, and nobody complained."""
     asked: list[str] = []
     said: list[str] = []
     contexts = []
 
     def open_page(variant: str, scheme: str = "light", width: int = 1280, **more: Any) -> Any:
-        context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, **more)
+        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, **more)
         contexts.append(context)
         context.set_default_timeout(300_000)  # a busy machine is no fault of the page
         page = context.new_page()

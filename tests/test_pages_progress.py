@@ -126,21 +126,22 @@ def test_the_last_evaluation_can_be_read_and_runs_nothing(visits: Visits, served
 
 
 def test_a_training_is_begun_watched_and_stopped(visits: Visits, served: Served) -> None:
-    texts = [f"Six, and {many} drizzles. The tide left a screw." for many in range(10)]
+    texts = [f"Six, and {many} drizzles. The tide left a screw." for many in range(40)]
     rows = [
         judged(many, 1, prompt=f"About {many} tides", edited_text=text, learned_by=None, approved=True)
         for many, text in enumerate(texts)
     ]
     served.app.state.store.add(rows)
     page = visits.open("/dashboard")
-    assert "10 judgements wait" in page.locator("#training-told").inner_text()
+    assert "40 judgements wait" in page.locator("#training-told").inner_text()
     page.locator("#train").click()
     job = page.locator("#job")
     job.wait_for()
     assert page.locator("#train").is_disabled()
-    page.locator("#job-curve svg").wait_for(timeout=300_000)  # a loss: it learns
-    assert re.search(r"of \d+ steps · loss \d", page.locator("#job-figures").inner_text())
-    assert "learns from 10 judgements" in page.locator("#job-log pre").text_content()
+    told = re.compile(r"of \d+ steps · loss \d")
+    page.locator("#job-figures").filter(has_text=told).wait_for(timeout=300_000)  # a loss: it learns
+    page.locator("#job-curve svg").wait_for(timeout=300_000)
+    assert "learns from 40 judgements" in page.locator("#job-log pre").text_content()
     other = visits.open("/dashboard")  # a page that comes later finds it
     other.locator("#job").wait_for()
     page.locator("#job-stop").click()

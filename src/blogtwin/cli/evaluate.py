@@ -57,12 +57,7 @@ def evaluate(
     settings = load_settings(
         config,
         {
-            "deployment": {
-                "model_name": model,
-                "runtime": runtime or ("openai" if url else None),
-                "openai_base_url": url,
-                "ollama_base_url": ollama_base_url,
-            },
+            "deployment": options.served(model, runtime, url, ollama_base_url),
             "evaluation": {"samples": samples, "concurrency": concurrency, "others": others, "judge": judge},
         },
     )

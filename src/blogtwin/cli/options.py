@@ -46,6 +46,16 @@ def listed(commas: str | None) -> list[str] | None:
     return [item.strip() for item in commas.split(",")] if commas else None
 
 
+def served(model: str | None, runtime: str | None, url: str | None, ollama_base_url: str | None) -> dict[str, object]:
+    """What was said of where a twin is served, as settings; an endpoint's address says which runtime, too."""
+    return {
+        "model_name": model,
+        "runtime": runtime or ("openai" if url else None),
+        "openai_base_url": url,
+        "ollama_base_url": ollama_base_url,
+    }
+
+
 Config = Annotated[
     Path | None,
     typer.Option("--config", help="The settings file.", show_default="pipeline_config.yaml where there is one"),

@@ -44,12 +44,7 @@ def rewrite(
     from blogtwin import drafting
     from blogtwin.config import load_settings
 
-    deployment = {
-        "model_name": model,
-        "runtime": runtime or ("openai" if url else None),
-        "openai_base_url": url,
-        "ollama_base_url": ollama_base_url,
-    }
+    deployment = options.served(model, runtime, url, ollama_base_url)
     settings = load_settings(config, {"deployment": deployment})
     chosen = write.format_of(form, output)
     text = _text(source)

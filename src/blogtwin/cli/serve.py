@@ -40,12 +40,7 @@ def serve(
     from blogtwin.server.security import on_loopback
     from blogtwin.workspace import Workspace
 
-    deployment = {
-        "model_name": model,
-        "runtime": runtime or ("openai" if url else None),
-        "openai_base_url": url,
-        "ollama_base_url": ollama_base_url,
-    }
+    deployment = options.served(model, runtime, url, ollama_base_url)
     settings = load_settings(config, {"deployment": deployment, "server": {"host": host, "port": port}})
     made = ""
     if not on_loopback(settings.server.host) and not settings.server.token:

@@ -37,12 +37,7 @@ def write(
     from blogtwin import drafting
     from blogtwin.config import load_settings
 
-    deployment = {
-        "model_name": model,
-        "runtime": runtime or ("openai" if url else None),
-        "openai_base_url": url,
-        "ollama_base_url": ollama_base_url,
-    }
+    deployment = options.served(model, runtime, url, ollama_base_url)
     settings = load_settings(config, {"deployment": deployment})
     chosen = format_of(form, output)
     if remark := drafting.remark(settings):

@@ -77,7 +77,7 @@ def _feedback(row: Feedback, twin: str | None) -> Said:
         edited = None
     if edited is not None and not _same(edited, row.response):
         preferences.append(_preference(row, "edit", edited, row.response, cut))
-    ratings = [rating(row, row.response, row.rating > 0, "rating", cut)] if row.rating else []
+    ratings = [_rating(row, row.response, row.rating > 0, "rating", cut)] if row.rating else []
     approved = None
     if row.approved:
         text = row.response if edited is None else edited
@@ -89,7 +89,7 @@ def _feedback(row: Feedback, twin: str | None) -> Said:
         else:
             approved = _example(row, text)
         if as_it_was and not row.rating:
-            ratings.append(rating(row, text, True, "approval", cut))
+            ratings.append(_rating(row, text, True, "approval", cut))
     return Said(tuple(preferences), tuple(ratings), approved, tuple(problems))
 
 
@@ -121,7 +121,7 @@ def _preference(row: Feedback, origin: str, chosen: str, rejected: str, cut: boo
     return Preference.model_validate({**made, **_where(row), "id": ""})
 
 
-def rating(row: Feedback, text: str, label: bool, origin: str, cut: bool) -> RatedAnswer:
+def _rating(row: Feedback, text: str, label: bool, origin: str, cut: bool) -> RatedAnswer:
     """One answer of the row by itself. cut: it was cut off before its end."""
     made = {"prompt": row.prompt, "completion": text.strip(), "label": label, "origin": origin, "goes_on": cut}
     return RatedAnswer.model_validate({**made, **_where(row), "id": ""})

@@ -34,7 +34,7 @@ from simulated_reader import edited, satisfied, taste
 
 TWIN = "bench"
 TOKENS = 120
-TESTED = 100  # drafts on held-out topics that each version is measured by
+TESTED = 400  # drafts on held-out topics that each version is measured by
 MOST_RATINGS = 800  # in one trial of a challenger
 
 

@@ -210,9 +210,13 @@ def _ollama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def ollama(_ollama_server: str) -> Iterator[str]:
     """The address of a real Ollama server, started for these tests with a home and models of its own; empty at each end."""
+    import httpx
+
     from blogtwin.runtimes.ollama import Ollama
 
     yield _ollama_server
+    for model in httpx.get(f"{_ollama_server}/api/ps").json()["models"]:  # it would stay in memory for five minutes
+        httpx.post(f"{_ollama_server}/api/generate", json={"model": model["name"], "keep_alive": 0})
     server = Ollama(_ollama_server)
     for name in server.names():
         server.remove(name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from heapq import nsmallest
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ from blogtwin.feedback.store import Store
 from blogtwin.feedback.versions import Versions
 from blogtwin.progress import Progress, Silent
 from blogtwin.records import content_id
-from blogtwin.service_records import Version
+from blogtwin.service_records import Feedback, Version
 from blogtwin.stages import deploy, evaluate, finetune, leftovers, lineage, preferences, promotion, rollout
 from blogtwin.stages.news import News, champion_of, counted, news, posts_changed, read_posts
 from blogtwin.stages.turn import Lesson, Place, Refusal, Turn, alone
@@ -143,7 +144,7 @@ class _AtWork:
         return list(leftovers.clear(self.settings, self.register, self.twin, self.place, given_up))
 
     def begin(self, found: News) -> Turn:
-        """Take what is new, for good, with all that was said before."""
+        """Take what is new, for good, with some of what was said before."""
         champion = champion_of(self.register, self.twin)
         told = [champion.name, *(f"{row.id} {row.judged_at.isoformat()}" for row in found.rows)]
         if found.behind:
@@ -157,10 +158,18 @@ class _AtWork:
             read_at=found.read_at,
             posts=found.behind,
         )
-        rows = (row for row in self.store.rows(twin=self.twin) if row.judged_at <= found.read_at)
-        self.place.begin(turn, rows)
+        self.place.begin(turn, [*found.rows, *self._said_before(turn, {row.prompt for row in found.rows})])
         self.progress.note(_taken(turn))
         return turn
+
+    def _said_before(self, turn: Turn, asked: set[str]) -> list[Feedback]:
+        """Feedback that was learned once already, at most as much as is new: what is learned again each night wears the voice out.
+
+        Of the same questions first, because two ratings of one question may make a pair; else whichever the turn's id draws.
+        """
+        new = set(turn.new)
+        before = (row for row in self.store.rows(twin=self.twin) if row.judged_at <= turn.read_at and row.id not in new)
+        return nsmallest(len(turn.new), before, lambda row: (row.prompt not in asked, content_id(turn.id, row.id)))
 
     def finish(self, turn: Turn) -> Learned:
         """Go through the steps that are not behind it yet."""
@@ -182,10 +191,11 @@ class _AtWork:
         """Pairs, ratings and examples of the feedback, and what to do with them. Done again, it gives the same bytes."""
         self.progress.note("learning 1/4: gather what readers preferred")
         counts: dict[str, float] = {}
-        try:
-            counts = preferences.run(self.settings, self.workspace, self.progress, self.place.rows()).counts
-        except NothingUsable as none:
-            self.progress.note(none.message)
+        if turn.new:
+            try:
+                counts = preferences.run(self.settings, self.workspace, self.progress, self.place.rows()).counts
+            except NothingUsable as none:
+                self.progress.note(none.message)
         return self._kept(turn.model_copy(update={"lessons": self._lessons(turn, counts), "done": "gathered"}))
 
     def _lessons(self, turn: Turn, counts: dict[str, float]) -> tuple[Lesson, ...]:

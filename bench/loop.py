@@ -243,11 +243,7 @@ def main() -> None:
         posts, base = wanted.posts.resolve(), wanted.base.resolve()
         settings = {
             "data": {"input_dir": str(posts)},
-            "training": {
-                "base_model": str(base),
-                "max_length": 320,
-            },  # replayed posts are read in pieces as long as drafts
-            "evaluation": {"max_tokens": 300},
+            "training": {"base_model": str(base)},
             "deployment": {"model_name": f"{TWIN}:latest", "runtime": "llama-cpp", "temperature": 1.0, "keep": 20},
             "server": {"per_minute": 100_000},
             "learning": {"minimum": 5},

@@ -276,6 +276,30 @@ def test_once_more_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert (listed("challenger"), unlearned(), sorted(Path("models").iterdir())) == before
 
 
+def test_of_what_was_learned_already_a_turn_takes_as_much_as_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each night would teach the whole past once more. Of a question that was judged again, what was said before is there."""
+    again = said(3, "Otherwise: it was there, and I went by.").model_copy(update={"id": "again"})
+    with database() as (store, _):
+        store.add([again, *map(said, (12, 13))])
+        learned = {row.id for row in store.rows(twin=TWIN) if row.learned_by}
+    new = {"f001", "f040", "again", "f012", "f013"}
+
+    def interrupted(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("blogtwin.stages.preferences.run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        learn.run(settings(), Workspace.here(settings()), Silent())
+    place = Place(TWIN, Workspace.here(settings()).model.parent)
+    taken = {row.id for row in place.rows()}
+    assert new < taken
+    assert "f003" in taken
+    assert len(taken - new) == len(new) < len(learned)
+    place.give_up()
+    with database() as (store, _):
+        store.forget(twin=TWIN)
+
+
 def test_a_version_below_the_floor_serves_nobody_and_its_feedback_waits_for_more(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -277,7 +277,7 @@ def test_once_more_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_of_what_was_learned_already_a_turn_takes_as_much_as_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else each night would teach the whole past once more. Of a question that was judged again, what was said before is there."""
+    """Else each night would teach the whole past once more. What was said before of a question that is judged again is there."""
     again = said(3, "Otherwise: it was there, and I went by.").model_copy(update={"id": "again"})
     with database() as (store, _):
         store.add([again, *map(said, (12, 13))])

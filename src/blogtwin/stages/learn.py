@@ -163,7 +163,7 @@ class _AtWork:
         return turn
 
     def _said_before(self, turn: Turn, asked: set[str]) -> list[Feedback]:
-        """Feedback that was learned once already, at most as much as is new: learning it all again each night wears out the voice.
+        """Feedback that was learned once already, at most as much as is new: all of it again each night would wear out the voice.
 
         Of the same questions first, because two ratings of one question may make a pair; else whichever the turn's id draws.
         """

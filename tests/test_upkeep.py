@@ -213,5 +213,11 @@ def test_ollama_loads_the_model_that_a_server_will_ask_for(
     Ollama(ollama).install(artifact, name, Silent())
     save_deployment(Deployment(name=name, runtime="ollama", adapter="/nowhere", artifact=artifact))
     chosen = server_twins.settings(deployment={"runtime": "ollama", "ollama_base_url": ollama})
+
+    def in_memory() -> list[tuple[str, str]]:
+        """Name and end of each; the same weights under a second name stay there as the first, for a longer time."""
+        return [(one["name"], one["expires_at"]) for one in httpx.get(f"{ollama}/api/ps").json()["models"]]
+
+    before = in_memory()
     with server_twins.serving(chosen, Workspace.here(chosen)):
-        until(lambda: name in {one["name"] for one in httpx.get(f"{ollama}/api/ps").json()["models"]}, 60)
+        until(lambda: in_memory() != before, 60)

@@ -102,9 +102,7 @@ def test_an_interruption_stops_the_answers_that_are_being_written(tmp_path: Path
     assert time.monotonic() - began_at < 20
     runtime.release()
     with runtime._asking("my-twin") as server, server.client() as client:
-        until = (
-            time.monotonic() + 10
-        )  # the whole answer would take minutes; on a busy machine the engine takes a moment to stop
+        until = time.monotonic() + 30  # the whole answer would take minutes; a busy machine takes a moment to stop
         while any(slot["is_processing"] for slot in client.get("/slots").json()):
             assert time.monotonic() < until
             time.sleep(0.05)

@@ -55,7 +55,7 @@ def taken() -> int:
     return sum(busy(one.server.address, one.server._secret) for one in list(MODELS._loaded.values()))
 
 
-def until(condition: Any, seconds: float = 10) -> None:
+def until(condition: Any, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
@@ -75,14 +75,14 @@ def test_closing_the_stream_stops_the_generation_and_keeps_what_was_written(endl
     judged = endless.client.post(f"/api/feedback/{started['request_id']}", json={"rating": -1})
     assert judged.status_code == 200, judged.text
     assert judged.json()["response"]
-    until(lambda: not taken(), 2)
-    assert time.monotonic() - began < 2
+    until(lambda: not taken(), 8)  # the whole would take some twenty seconds
+    assert time.monotonic() - began < 8
 
 
 def test_leaving_before_a_whole_text_came_stops_it_too(endless: Served, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(httpx.ReadTimeout):
         endless.client.post("/api/generate", json=LONG, timeout=1.5)
-    until(lambda: not taken(), 2)
+    until(lambda: not taken(), 8)
     assert endless.client.get("/health").status_code == 200
     assert not [record for record in caplog.records if record.exc_info]  # it is no fault of anybody's
 

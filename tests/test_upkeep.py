@@ -39,7 +39,7 @@ from test_server_faults import deployed
 __all__ = ["register", "settings"]
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
@@ -154,7 +154,7 @@ def test_a_database_that_another_locks_holds_up_no_page(serving: Served, registe
         time.sleep(0.6)  # the upkeep waits for the lock by now
         began = time.monotonic()
         assert serving.client.get("/api/models").status_code == 200
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4
         other.execute("COMMIT")
 
 

@@ -1,6 +1,7 @@
 """Answers that block a thread → one stream that blocks nothing. In: answers of a runtime. Out: their pieces as they come.
 
-What waits is put together: when the runtime is quicker than the client, the client gets fewer and longer pieces.
+What waits is put together: a quick model's tokens come as fewer and longer pieces, fifty times a second, which is as often as
+anybody sees; each piece of its own would cost the server its time for everybody else. The first comes at once, and the end does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from starlette.types import Receive
 from blogtwin.server.threads import ANSWERS
 
 T = TypeVar("T")
+
+_PAUSE = 0.02  # seconds between two pieces
 
 
 class Pieces(Protocol):
@@ -46,6 +49,8 @@ class _Inbox:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._there = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._not_before = 0.0  # by the loop's clock
         self._pieces: deque[tuple[int, str | _End]] = deque()
         self._woken = False
 
@@ -55,14 +60,21 @@ class _Inbox:
         if not self._woken:
             self._woken = True
             self._loop.call_soon_threadsafe(self._there.set)
+        if isinstance(piece, _End):
+            self._loop.call_soon_threadsafe(self._ended.set)
 
     async def take(self) -> list[tuple[int, str | _End]]:
-        """All that is there, at least one."""
+        """All that is there, at least one, and a pause after the last time unless an answer ends."""
         while not self._pieces:
             self._there.clear()
             self._woken = False
             if not self._pieces:  # what came before the flag fell did not wake anybody
                 await self._there.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._not_before):
+                await self._ended.wait()
+        self._ended.clear()
+        self._not_before = self._loop.time() + _PAUSE
         return [self._pieces.popleft() for _ in range(len(self._pieces))]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _GRACE = 3  # seconds for answers that are being written when the server is told to end
 _WAITING = 256  # connections that are not yet accepted
+_SWITCH = 0.0005  # seconds that a thread may keep others from Python: one that reads tokens must not hold up requests for 5 ms
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -47,7 +49,12 @@ def address(host: str, listening: socket.socket) -> str:
 
 
 def run(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until Ctrl-C or a signal. ready: called when the first request can come."""
+    """Serve until Ctrl-C or a signal. ready: called when the first request can come.
+
+    uvicorn takes uvloop where that exists, and httptools: beside a model that is writing, requests are answered sooner
+    (bench/serve.py, docs/serving.md).
+    """
+    sys.setswitchinterval(_SWITCH)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -57,7 +64,8 @@ def run(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> No
         ws="none",
         timeout_graceful_shutdown=_GRACE,
     )
-    asyncio.run(_Announced(config, ready).serve([listening]))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_Announced(config, ready).serve([listening]))
 
 
 class _Announced(uvicorn.Server):

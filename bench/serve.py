@@ -150,7 +150,7 @@ def overhead(url: str, artifact: Artifact, chosen: argparse.Namespace) -> None:
 
 
 def ask_runtime(artifact: Artifact, chosen: argparse.Namespace, seed: int) -> tuple[float, float, float]:
-    """Seconds to the first token, characters a second after it, seconds from the last to the end. Both sides write the same text."""
+    """Seconds to the first token, characters a second after it (of the same text), seconds from the last to the end."""
     sampling = artifact.sampling.model_copy(update={"seed": seed, "max_tokens": chosen.tokens, "temperature": 0.0})
     began = time.perf_counter()
     pieces = LlamaCpp(chosen.threads).chat(f"{TWIN}:latest", [Message(role="user", content=QUESTION)], sampling)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -34,6 +34,9 @@ from blogtwin.stages import learn
 from blogtwin.stages.turn import Place, Turn, alone
 from blogtwin.workspace import Workspace, find_deployment
 from test_pipeline import NOUNS, paragraph
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 TWIN = "my-twin"
 LEARN = ["learn", "--model-name", TWIN]
@@ -437,6 +440,34 @@ def test_a_spoiled_turn_is_named_and_can_be_given_up(capsys: pytest.CaptureFixtu
     assert f"rm {turn}" in capsys.readouterr().err
     assert main([*LEARN, "--anew"]) == 0
     assert not turn.exists()
+
+
+def test_approved_texts_alone_are_learned_as_examples_with_a_postgresql_as_well(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = postgres.new_database()
+    monkeypatch.setenv("BLOGTWIN_FEEDBACK_DATABASE_URL", url)
+    monkeypatch.setenv("BLOGTWIN_LEARNING_METHOD", "sft")
+    assert main(["models", "list", TWIN, "--json"]) == 0  # puts on record what was deployed before
+    (champion,) = [one for one in json.loads(capsys.readouterr().out) if one["state"] == "champion"]
+    rows = [said(number, "It rained; nothing else did.").model_copy(update={"rating": 0}) for number in range(80, 86)]
+    unedited = {"edited_text": None, "approved": True}
+    rows = [row.model_copy(update=unedited | {"response": f"It rained on day {row.id}; so what."}) for row in rows]
+    opened = Database.open(url)
+    try:
+        Store(opened, timedelta(minutes=15)).add(rows)
+        assert main([*LEARN, "--minimum", "3", "--lr", "1e-4", "--json"]) == 0  # so that its voice stays as it is
+        out = json.loads(capsys.readouterr().out)
+        assert out["outcome"] == "challenger", out
+        version = Versions(opened).find(out["version"])
+        assert version
+        assert (version.state, version.method, version.parent) == ("challenger", "sft", champion["name"])
+        learned = Store(opened, timedelta(minutes=15)).rows(twin=TWIN)
+        assert {row.learned_by for row in learned} == {version.name}
+    finally:
+        opened.close()
+    assert main(LEARN) == 0
+    assert "has nothing new to learn from" in capsys.readouterr().out
 
 
 def test_the_lock_is_free_again_however_its_holder_ended() -> None:

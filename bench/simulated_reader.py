@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 12.0  # words a sentence, on average, that the reader still likes
+LONGEST = 11.0  # words a sentence, on average, that the reader still likes
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _JOINT = re.compile(r"(?:,|;|:| –| —)?\s+(?=(?:and|but|so|which|because|where|while|though)\s)|[,;:]\s+", re.IGNORECASE)
 

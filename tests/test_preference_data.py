@@ -136,8 +136,10 @@ def test_choosing_one_of_three_is_two_pairs_and_editing_the_chosen_one_gives_bot
     assert (result.counts["pairs, of edits"], result.counts["pairs, of choices"]) == (1, 2)
 
 
-def test_two_ratings_of_one_question_are_a_pair_and_a_lone_one_stays_a_rating(tmp_path: Path) -> None:
+def test_two_ratings_of_one_question_are_a_pair_and_others_stay_ratings(tmp_path: Path) -> None:
+    """A liked text is in one such pair: in as many as others were disliked, its words would be learned by heart."""
     rows = [
+        said(0, "Write about rain.", ("Let us delve into rain.",), rating=-1),
         said(1, "Write about rain.", ("It rained.",), rating=1, comment="yes"),
         said(2, "Write about rain.", ("Rain, a game changer.",), rating=-1, comment="cant"),
         said(3, "Write about tea.", ("Tea is leaves.",), rating=-1),
@@ -148,7 +150,10 @@ def test_two_ratings_of_one_question_are_a_pair_and_a_lone_one_stays_a_rating(tm
         ("Write about rain.", "It rained.", "Rain, a game changer.", "rating")
     ]
     assert pairs[0].comment == "yes / cant"
-    assert [(one.completion, one.label) for one in ratings if "Filler" not in one.prompt] == [("Tea is leaves.", False)]
+    assert [(one.completion, one.label) for one in ratings if "Filler" not in one.prompt] == [
+        ("Let us delve into rain.", False),
+        ("Tea is leaves.", False),
+    ]
 
 
 def test_of_two_judgements_that_contradict_each_other_the_later_holds(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 In: rows of feedback, each with the place it came from. Out: a Learned, settled and on two sides.
 - A choice is a pair with each of the drafts that were not chosen; an edit is a pair for each place that was changed (edits.py).
-- Two answers to one question of which one was liked and the other not are a pair.
+- Two answers to one question of which one was liked and the other not are a pair; each is in one such pair at most.
 - A rating that no pair says already stands by itself.
 - Of two judgements that contradict each other, the later one holds; without dates, the one that came later.
 - Questions that say nearly the same stand on one side.
@@ -158,13 +158,16 @@ def _split(kinds: Sequence[Iterable[Asked]], seed: int) -> tuple[int, set[str]]:
 
 
 def _pair_ratings(gathered: _Gathered) -> None:
-    """A pair for each liked answer with a disliked one to the same question; each is used, the shorter list over again."""
+    """A pair for each liked answer with a disliked one to the same question, the latest first; what is left over makes none.
+
+    One that was liked beside ten that were not was liked once: ten pairs would teach its words by heart.
+    """
     by_question: dict[Asked, tuple[list[tuple[Moment, RatedAnswer]], list[tuple[Moment, RatedAnswer]]]] = {}
     for (asked, _), one in gathered.ratings.items():
         by_question.setdefault(asked, ([], []))[not one[1].label].append(one)
-    for asked, (liked, disliked) in by_question.items():
-        for place in range(max(len(liked), len(disliked)) if liked and disliked else 0):
-            good, bad = liked[place % len(liked)], disliked[place % len(disliked)]
+    for asked, sides in by_question.items():
+        latest = (sorted(side, key=lambda one: one[0], reverse=True) for side in sides)
+        for good, bad in zip(*latest, strict=False):
             texts = frozenset((_plain(good[1].completion), _plain(bad[1].completion)))
             if (asked, texts) not in gathered.preferences:
                 later = max(good, bad, key=lambda one: one[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,28 @@ def test_a_training_file_is_counted_whatever_its_shape(tmp_path: Path) -> None:
     assert found is not None
     assert (found.examples, found.posts) == (3, 3)
     assert sizes.corpus(tmp_path / "none.jsonl") is None
+
+
+def test_each_method_counts_what_it_learns_from(tmp_path: Path) -> None:
+    path = tmp_path / "preferences.jsonl"
+    pairs = [{"prompt": f"p{place}", "chosen": "good", "rejected": "bad"} for place in range(30)]
+    quoted = {"prompt": 'a key "rejected": of JSON', "completion": 'he said "rejected": twice', "label": False}
+    rows = [*pairs, *[quoted | {"prompt": f"{quoted['prompt']} {place}"} for place in range(500)]]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    found = sizes.corpus(path)
+    assert found is not None
+    counts = {method: found.learned(method, 0.5).examples for method in ("sft", "dpo", "kto")}
+    assert counts == {"sft": 795, "dpo": 45, "kto": 840}
+    assert found.learned("dpo", 0.0).examples == 30
+
+
+@pytest.mark.parametrize("examples", [30, 90, 150, 299, 400, 1_200, 2_300])
+def test_preferences_are_learned_in_about_a_hundred_steps(examples: int) -> None:
+    """The voice pays for each; few judgements are seen twice, of many each step takes more."""
+    chosen = {one.name: one.value for one in autopilot.choose(of(examples), 3_500_000, 0, "dpo", {})}
+    steps = ceil(examples / chosen["batch_size"]) * chosen["epochs"]
+    assert min(examples, 75) <= steps <= 150
+    assert 1 <= chosen["epochs"] <= 2
 
 
 def _example(place: int) -> Example:

@@ -50,6 +50,8 @@ def effective(settings: Settings, training_data: Path) -> Effective:
             "train one with --method sft first, then add: --from-adapter models/blogging_twin",
         )
     corpus = sizes.corpus(training_data)
+    if corpus:
+        corpus = corpus.learned(training.method, settings.learning.replay if training.replay else 0)
     choices: tuple[Choice, ...] = ()
     if corpus and corpus.examples:
         decided = {name: getattr(training, name) for name in autopilot.NAMES if name in given | _decided(training)}

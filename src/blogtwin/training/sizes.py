@@ -7,11 +7,12 @@ never from what happens to lie in a cache, so that the same command decides the 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import pow
 from pathlib import Path
 
+from blogtwin.config import Method
 from blogtwin.errors import ModelError
 from blogtwin.safetensors_file import check_safetensors
 from blogtwin.training.models import STARTER
@@ -21,6 +22,7 @@ _STARTER_PARAMETERS = 800_000  # starter.py's shape, with the vocabulary that a 
 _UNKNOWN_PARAMETERS = 1_000_000_000  # a name that does not tell: as large as most that fit a home computer
 _IN_NAME = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([BM])(?![A-Za-z0-9])", re.IGNORECASE)
 _POST = re.compile(rb'"post_id": ?"([^"]*)"')
+_PAIR = re.compile(rb'(?<!\\)"rejected":')
 _BYTES_A_TOKEN = 4
 _BYTES_A_WORD = 6
 _OVERLAP = 2  # prepare-dataset shows each passage about twice: whole, by section, as a continuation
@@ -28,12 +30,24 @@ _OVERLAP = 2  # prepare-dataset shows each passage about twice: whole, by sectio
 
 @dataclass(frozen=True)
 class Corpus:
-    """examples: lines. posts: how many they are made from. tokens: in all of them, about. words: in the posts, about."""
+    """examples: lines. posts: how many they are made from. tokens: in all of them, about. words: in the posts, about.
+
+    pairs: how many of the lines are a better and a worse answer.
+    """
 
     examples: int
     posts: int
     tokens: int
     words: int
+    pairs: int = 0
+
+    def learned(self, method: Method, replay: float) -> Corpus:
+        """What a method learns from: of a file of judgements dpo takes the pairs alone, and kto both answers of each.
+
+        replay: examples that are mixed in for each of them.
+        """
+        own = {"sft": self.examples, "dpo": self.pairs, "kto": self.examples + self.pairs}[method]
+        return replace(self, examples=round(own * (1 + replay)))
 
 
 def corpus(training_data: Path) -> Corpus | None:
@@ -49,16 +63,17 @@ def corpus(training_data: Path) -> Corpus | None:
 def _counted(path: Path, _size: int, _time: int) -> Corpus:
     """Read as bytes in one pass."""
     posts: set[bytes] = set()
-    examples = size = 0
+    examples = size = pairs = 0
     with path.open("rb") as file:
         for line in file:
             if line.strip():
                 examples += 1
                 size += len(line)
+                pairs += _PAIR.search(line) is not None
                 if found := _POST.search(line):
                     posts.add(found[1])
     overlap = _OVERLAP if posts else 1
-    return Corpus(examples, len(posts) or examples, size // _BYTES_A_TOKEN, size // (_BYTES_A_WORD * overlap))
+    return Corpus(examples, len(posts) or examples, size // _BYTES_A_TOKEN, size // (_BYTES_A_WORD * overlap), pairs)
 
 
 def tokens_in(text: str) -> int:

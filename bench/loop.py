@@ -30,7 +30,7 @@ from typing import Any
 
 import httpx
 
-from simulated_reader import edited, satisfied, taste
+from simulated_reader import choice, edited, satisfied
 
 TWIN = "bench"
 TOKENS = 120
@@ -108,12 +108,12 @@ def judge(client: httpx.Client, request_id: str, **said: object) -> None:
 
 
 def correct(client: httpx.Client, topics: list[str], requests: int) -> None:
-    """The reader asks for three drafts each time, takes the one nearest to their taste, and edits it."""
+    """The reader asks for three drafts each time, takes one, and edits it until it satisfies; or approves it as it is."""
     for number in range(requests):
         answer = draft(client, topics[number % len(topics)], "finetuned", options=3, session=f"reader-{number}")
         texts = answer["texts"]
-        best = min(range(len(texts)), key=lambda place: taste(texts[place]))
-        better = edited(texts[best])
+        best = choice(texts)
+        better = texts[best] if satisfied(texts[best]) else edited(texts[best])
         said = {"edited_text": better} if better != texts[best] else {"approved": True}
         judge(client, answer["request_id"], chosen=best, **said)
 
@@ -198,8 +198,9 @@ def made_worse(work: Work, client: httpx.Client) -> Row:
     work.blogtwin("deploy", "--model-path", "models/worse", "--model-name", TWIN, "--challenger")
     (name,) = set(work.versions()) - before
     work.blogtwin("models", "traffic", f"{name}=50")
+    figures = measured(work, client, name, work.titles("validation.jsonl"))  # once it is rolled back, nobody may ask it
     state, ratings = try_out(work, client, name, work.titles("training_data.jsonl"))
-    return Row("worse", name, *measured(work, client, name, work.titles("validation.jsonl")), state, ratings)
+    return Row("worse", name, *figures, state, ratings)
 
 
 def show(rows: list[Row]) -> None:
@@ -220,6 +221,12 @@ def plot(rows: list[Row], path: Path) -> None:
     kept = [row for row in rows if row.round != "worse"]
     places = [int(row.round) for row in kept]
     upper.plot(places, [row.share for row in kept], marker="o")
+    worse = [row for row in rows if row.round == "worse"]
+    upper.plot([places[-1] for _ in worse], [row.share for row in worse], marker="x", linestyle="", color="tab:red")
+    for row in worse:
+        upper.annotate(
+            "made worse: rolled back", (places[-1], row.share), xytext=(-8, 0), textcoords="offset points", ha="right"
+        )
     upper.set(ylabel="drafts that satisfy the reader", ylim=(0, 1))
     scores = [row.voice[0] for row in kept]
     below, above = ([abs(row.voice[0] - row.voice[side]) for row in kept] for side in (1, 2))

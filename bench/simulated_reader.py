@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LONGEST = 11.0  # words a sentence, on average, that the reader still likes
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -24,6 +25,15 @@ def taste(text: str) -> float:
 def satisfied(text: str) -> bool:
     """Whether the reader likes a text: at least two sentences, short ones, and nobody shouts."""
     return len(sentences(text)) >= 2 and taste(text) <= LONGEST
+
+
+def choice(texts: Sequence[str]) -> int:
+    """Which draft the reader takes: the first that satisfies, else the one nearest to their taste.
+
+    A reader who took the shortest sentences of all, however short, would teach a stammer.
+    """
+    satisfying = (place for place, text in enumerate(texts) if satisfied(text))
+    return next(satisfying, min(range(len(texts)), key=lambda place: taste(texts[place])))
 
 
 def edited(text: str) -> str:

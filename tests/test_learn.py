@@ -390,6 +390,12 @@ def test_what_a_promotion_leaves_behind_goes_and_what_a_rollback_needs_stays(
     assert main([*LEARN, "--minimum", "3", "--json"]) == 0
     fourth = json.loads(capsys.readouterr().out)["version"]
     capsys.readouterr()
+    with database() as (_, register):
+        made = register.find(fourth)
+    assert made
+    read = json.loads((Path(made.adapter) / "manifest.json").read_text("utf-8"))["inputs"]
+    close_to = {Path(path).parent.name for path in read if path.endswith("adapter_model.safetensors")}
+    assert close_to == {Path(third.adapter).name, TWIN}, "not to the champion alone, or each turn could go as far again"
     assert main(["models", "promote", fourth]) == 0
     told = capsys.readouterr().err
     assert f"nobody needs them any more: {second.name}" in told

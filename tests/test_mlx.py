@@ -179,6 +179,11 @@ def test_the_better_answers_come_to_be_preferred_and_a_run_goes_on_to_the_same_b
         assert (numbers(measured, "eval_accuracy")[0], numbers(measured, "eval_accuracy")[-1]) == (0, 1)
 
     mlx = Mlx(anywhere=True)
+    anew = replace(workspace, model=workspace.model.with_name("anew"))
+    told = going_on(measured.model, method)
+    run(mlx, replace(told, training=replace(told.training, reference=start)), anew)
+    assert numbers(anew, "eval_margin")[0] == pytest.approx(max(numbers(measured, "eval_margin")), rel=0.05)
+
     with pytest.raises(KeyboardInterrupt):
         run(mlx, going_on(start, method), workspace, Interrupting(3))
     progress = Silent()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -244,6 +245,40 @@ def test_the_first_dpo_loss_is_log_2_and_the_parents_own(parent: Path, workspace
     assert first["step"] == 0
     assert first["eval_loss"] == pytest.approx(0.693147, abs=1e-5)
     assert first["eval_margin"] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_what_it_learned_before_counts_where_it_stays_close_to_an_earlier_adapter(
+    method: str, parent: Path, workspace: Workspace
+) -> None:
+    """A second turn measured against the first twin starts with what the first turn has gained, instead of anew."""
+    finetune.run(settings(parent, method=method), workspace, Silent())
+    moved = adapter_folder.load(workspace.model).card.best_loss
+    again = replace(workspace, model=workspace.model.with_name("again"))
+    chosen = settings(workspace.model, method=method, reference=parent, epochs=0.1)
+    finetune.run(chosen, again, Silent())
+    first = next(jsonl.lines(again.model / "training_log.jsonl"))[1]
+    assert first["step"] == 0
+    assert first["eval_margin"] > 0.1
+    assert first["eval_loss"] == pytest.approx(moved, rel=0.02)
+    plan = finetune.plan(chosen, again)
+    assert plan.stale() is None
+    assert parent / adapter_folder.WEIGHTS in plan.inputs
+    elsewhere = replace(chosen, training=replace(chosen.training, reference=None))
+    assert finetune.plan(elsewhere, again).stale() is not None
+
+
+def test_a_reference_of_another_shape_or_without_use_is_refused(
+    parent: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(parent, other)
+    shape = json.loads((other / adapter_folder.SHAPE).read_text("utf-8"))
+    (other / adapter_folder.SHAPE).write_text(json.dumps(shape | {"lora_alpha": 64}), "utf-8")
+    with pytest.raises(ModelError, match="another base or rank"):
+        finetune.run(settings(parent, reference=other), workspace, Silent())
+    with pytest.raises(UsageError, match="stays close to nothing"):
+        finetune.run(settings(parent, method="sft", reference=parent), workspace, Silent())
 
 
 def test_going_on_from_an_adapter_with_examples_starts_where_it_stood(parent: Path, workspace: Workspace) -> None:

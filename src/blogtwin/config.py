@@ -101,7 +101,10 @@ class TrainingSettings:
         None, "an adapter folder to go on from; dpo and kto need one. Empty: a new adapter on the base model"
     )
     beta: Annotated[float, Gt(0)] = _setting(
-        0.1, "with dpo and kto, how closely the twin stays to what it was; higher: closer"
+        0.1, "with dpo and kto, how closely the twin stays to the reference; higher: closer"
+    )
+    reference: Path | None = _setting(
+        None, "with dpo and kto, the adapter that the twin stays close to; empty: the one it goes on from"
     )
     sft_weight: Annotated[float, Ge(0)] = _setting(
         1.0,

@@ -77,6 +77,7 @@ BaseModel = Annotated[str | None, setting("training", "base_model", "--base-mode
 Method = Annotated[str | None, setting("training", "method", "--method")]
 FromAdapter = Annotated[Path | None, setting("training", "from_adapter", "--from-adapter")]
 Beta = Annotated[float | None, setting("training", "beta", "--beta")]
+Reference = Annotated[Path | None, setting("training", "reference", "--reference")]
 SftWeight = Annotated[float | None, setting("training", "sft_weight", "--sft-weight")]
 Replay = Annotated[list[Path] | None, setting("training", "replay", "--replay")]
 Epochs = Annotated[float | None, setting("training", "epochs", "--epochs")]

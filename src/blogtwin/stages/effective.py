@@ -49,6 +49,8 @@ def effective(settings: Settings, training_data: Path) -> Effective:
             f"{training.method} improves a twin that can write already, and none was given",
             "train one with --method sft first, then add: --from-adapter models/blogging_twin",
         )
+    if training.reference and training.method == "sft":
+        raise UsageError("sft learns from examples and stays close to nothing", "leave --reference out")
     corpus = sizes.corpus(training_data)
     if corpus:
         corpus = corpus.learned(training.method, settings.learning.replay if training.replay else 0)

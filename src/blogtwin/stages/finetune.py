@@ -38,6 +38,9 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
     decide = asdict(training) | {"replay_share": settings.learning.replay}
     if not training.replay:
         decide = {name: value for name, value in decide.items() if not name.startswith("replay")}
+    if not training.reference:
+        del decide["reference"]
+    adapters = [path for path in (before, training.reference) if path]
     return Plan(
         stage="finetune",
         settings=decide,
@@ -45,7 +48,7 @@ def plan(settings: Settings, workspace: Workspace) -> Plan:
             workspace.training_data,
             validation,
             *([own] if own.is_dir() else []),
-            *([before / adapter_folder.WEIGHTS, before / adapter_folder.CARD] if before else []),
+            *(path / name for path in adapters for name in (adapter_folder.WEIGHTS, adapter_folder.CARD)),
             *training.replay,
         ),
         outputs=tuple(workspace.model / name for name in (*adapter_folder.FILES, adapter_folder.OWN_BASE)),
@@ -122,6 +125,7 @@ def job_of(
         threads=settings.machine.threads,
         parent=training.from_adapter,
         parent_hash=parent.weights_hash(training.from_adapter) if training.from_adapter else None,
+        reference=training.reference,
         replayed=learned.replayed,
     )
 

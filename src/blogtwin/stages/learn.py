@@ -26,6 +26,7 @@ from blogtwin.stages import deploy, evaluate, finetune, leftovers, lineage, pref
 from blogtwin.stages.news import News, champion_of, counted, news, posts_changed, read_posts
 from blogtwin.stages.turn import Lesson, Place, Refusal, Turn, alone
 from blogtwin.stages.versions import family
+from blogtwin.training import parent
 from blogtwin.workspace import Workspace
 
 Outcome = Literal["not enough", "challenger", "refused"]
@@ -220,7 +221,8 @@ class _AtWork:
         for number, lesson in enumerate(turn.lessons):
             method: Method = "sft" if lesson == "posts" or lesson == "approved" else lesson
             self.progress.note(f"learning 2/4: train with {method}, from {files[lesson].name}")
-            training = replace(self.settings.training, method=method, from_adapter=before)
+            reference = self._reference(turn) if method != "sft" else None
+            training = replace(self.settings.training, method=method, from_adapter=before, reference=reference)
             if self.settings.learning.replay and (training.sft_weight or method != "dpo"):
                 again = tuple(path for path in _replayed(lesson, data, said) if path.is_file())
                 training = replace(training, replay=again)
@@ -230,6 +232,18 @@ class _AtWork:
                 finetune.run(settings, workspace, self.progress)
             before = workspace.model
         return self._kept(turn.model_copy(update={"done": "trained"}))
+
+    def _reference(self, turn: Turn) -> Path | None:
+        """The adapter of the last version that learned from texts alone: what preferences may add to it is bounded once for all.
+
+        Measured against the champion, each turn could move as far again, and a wish that is long fulfilled would be learned on
+        and on (docs/experiments.md). None: it is here no more, or of another shape.
+        """
+        version = self.register.find(turn.parent)
+        while version and version.method != "sft":
+            version = self.register.find(version.parent) if version.parent else None
+        found = Path(version.adapter) if version else None
+        return found if found and parent.stands_beside(found, Path(turn.from_adapter)) else None
 
     def _deployed(self, turn: Turn) -> Turn:
         """Proved and kept under its dated name; the twin's own name does not move."""

@@ -25,7 +25,7 @@ from blogtwin.training.sizes import Corpus
 
 ALPHA = 32
 NAMES = ("learning_rate", "epochs", "batch_size", "lora_r", "lora_alpha", "warm_up", "patience")
-_GENTLE = 25  # times lower is the rate of dpo and kto
+_GENTLE = 50  # times lower is the rate of dpo and kto
 _GENTLE_STEPS = 100  # that these two take, about: the voice pays for each (docs/experiments.md)
 _RATES = (1e-4, 6e-3)
 _RANKS = (8, 64)
@@ -62,7 +62,7 @@ def choose(
     often = "the fewer there are, the oftener each is worth seeing" if rounds > 1 else "so many need no second look"
     holds = _told(sizes.adapter_parameters(parameters, width))
     bound = ", as far as the memory allows" if width < rank(corpus.tokens, parameters) else ""
-    gentle = "; a 25th of that, because the twin can write already" if method != "sft" else ""
+    gentle = "; a 50th of that, because the twin can write already" if method != "sft" else ""
     choices = (
         Choice("learning_rate", rate(parameters, method), f"for a base of {size} parameters{gentle}"),
         Choice("epochs", rounds, f"for {corpus.examples:,} examples: {often}"),
@@ -80,7 +80,7 @@ def choose(
 
 
 def rate(parameters: int, method: Method = "sft") -> float:
-    """The peak rate of AdamW, two digits; dpo and kto move what was learned, and take a 25th of it.
+    """The peak rate of AdamW, two digits; dpo and kto move what was learned, and take a 50th of it.
 
     A tenth, as the field has it, moved too much: one epoch of dpo over 106 pairs and as much replay took the voice from 0.17 to
     -0.47, a 25th to -0.05 (intervals 0.5 wide), and both taught the reader's taste (docs/experiments.md).

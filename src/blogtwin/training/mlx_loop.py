@@ -91,7 +91,8 @@ class _Run:
     def to_the_end(self) -> Speed:
         """Take steps, validate, save, until the schedule is over."""
         schedule = self.lesson.schedule
-        self.method.prepare(self.model, self.progress)
+        with mlx_model.weights_of(self.model, self.lesson.job.reference):
+            self.method.prepare(self.model, self.progress)
         start = self.lesson.checkpoints.latest()
         if start is None:
             self._note(self.method.measured(self.model))  # before any training: a new adapter changes nothing

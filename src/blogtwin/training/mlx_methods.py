@@ -96,7 +96,7 @@ class _Pair:
 class Paired:
     """-log σ(β·margin) of each pair, and the better answer's mean cross-entropy beside it; the mean over the batch.
 
-    margin: how much more likely the better answer has become since the start than the worse one has, in nats.
+    margin: how much more likely the better answer is than with the reference, less the same of the worse one, in nats.
     """
 
     def __init__(self, lesson: Lesson) -> None:
@@ -107,7 +107,7 @@ class Paired:
         )
 
     def prepare(self, model: Any, progress: Progress) -> None:
-        """Measure every answer with the model as it is now."""
+        """Measure every answer with the model as it is now: the reference."""
         with progress.task("Measuring the twin so far", len(self.rows) + len(self.held_out), "pairs") as task:
             for side in (self.rows, self.held_out):
                 for number, pair in enumerate(side):
@@ -177,7 +177,7 @@ class Rated:
         ]
 
     def prepare(self, model: Any, progress: Progress) -> None:
-        """Measure every answer with the model as it is now."""
+        """Measure every answer with the model as it is now: the reference."""
         batches = [*self.batches, *self.held_out]
         with progress.task("Measuring the twin so far", len(batches), "batches") as task:
             for group in batches:

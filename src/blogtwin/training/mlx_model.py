@@ -17,8 +17,10 @@ import numpy as np
 from mlx.utils import tree_unflatten
 from mlx_lm.tuner.lora import LoRALinear
 from mlx_lm.utils import load_model
+from safetensors import numpy as safetensors
 from transformers import AutoConfig
 
+from blogtwin import adapter_folder
 from blogtwin.errors import ModelError
 
 _PREFIX = "base_model.model."  # PEFT's, before each name of the base
@@ -92,6 +94,20 @@ def to_peft(model: Any) -> dict[str, np.ndarray[Any, Any]]:
 def as_numpy(value: Any) -> np.ndarray[Any, Any]:
     """A copy in numpy, in one piece, as safetensors wants it."""
     return np.array(value, order="C")
+
+
+@contextmanager
+def weights_of(model: Any, adapter: Path | None) -> Iterator[None]:
+    """Give a model the weights of another adapter for a while; None: leave it as it is. Raises as `from_peft`."""
+    if adapter is None:
+        yield
+        return
+    own = to_peft(model)
+    from_peft(model, safetensors.load_file(adapter / adapter_folder.WEIGHTS))
+    try:
+        yield
+    finally:
+        from_peft(model, own)
 
 
 def from_peft(model: Any, weights: Mapping[str, np.ndarray[Any, Any]]) -> None:

@@ -38,7 +38,30 @@ def agreeing(training: TrainingSettings, given: Collection[str]) -> tuple[Traini
         changes["system_prompt"] = card.system
     elif training.system_prompt != card.system:
         remarks.append(f"the system prompt is another than {training.from_adapter} was trained with")
+    if training.reference:
+        _check_reference(training.reference, training.from_adapter)
     return replace(training, **changes), tuple(remarks)  # type: ignore[arg-type]  # the names are those of settings
+
+
+def stands_beside(reference: Path, parent: Path) -> bool:
+    """Whether it is a finished adapter of the same base and shape as the parent's."""
+    try:
+        cards = [adapter_folder.load(path).card for path in (reference, parent)]
+    except ModelError:
+        return False
+    shapes = [json.loads((path / adapter_folder.SHAPE).read_text("utf-8")) for path in (reference, parent)]
+    same_shape = all(shapes[0][name] == shapes[1][name] for name in ("r", "lora_alpha"))
+    return same_shape and cards[0].base_hash == cards[1].base_hash
+
+
+def _check_reference(reference: Path, parent: Path) -> None:
+    """Raises ModelError when it is no finished adapter, or one of another base or shape."""
+    adapter_folder.load(reference)
+    if not stands_beside(reference, parent):
+        raise ModelError(
+            f"{reference} has another base or rank than {parent}, so the twin cannot stay close to it",
+            "take an adapter that this one was trained on from, or leave --reference out",
+        )
 
 
 def base_of(training: TrainingSettings, offline: bool, progress: Progress) -> models.Base:

@@ -1,7 +1,7 @@
 """Learning from what a reader preferred, with trl: dpo from pairs, kto from ratings. Heavy: imports torch and trl.
 
-In: a Lesson of PairRows or RatedRows, whose job has a parent: the adapter to go on from, which is also what the method
-measures against. Out: checkpoints, with the log of the run; resumed bit for bit (`tests/test_preferences.py`).
+In: a Lesson of PairRows or RatedRows, whose job has a parent: the adapter to go on from, and what the method measures against
+unless the job has a reference. Out: checkpoints, with the log of the run; resumed bit for bit (`tests/test_preferences.py`).
 
 DPO: Rafailov et al., 2023, arXiv:2305.18290; with the better answer learned as an example beside it, as Pang et al., 2024,
 arXiv:2404.19733 (measured on 70 pairs with a model of 3.5 million at a high rate: the loss on held-out better answers rose by
@@ -14,14 +14,17 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import isnan
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import datasets
 import torch
+from peft import set_peft_model_state_dict
+from safetensors.torch import load_file
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from trl.models.utils import _ForwardRedirection
 
-from blogtwin import processes
+from blogtwin import adapter_folder, processes
 from blogtwin.progress import Progress
 from blogtwin.training.base import Lesson, Speed
 from blogtwin.training.course import OurWay, configured, follow, quiet
@@ -35,7 +38,7 @@ def train(lesson: Lesson, engine: Engine, progress: Progress) -> Speed:
     """As TrainingBackend.train says, by this engine."""
     quiet()
     trainer = _dpo(lesson, engine) if lesson.job.settings.method == "dpo" else _kto(lesson, engine)
-    trainer.measure_reference(progress)
+    trainer.measure_reference(progress, lesson.job.reference)
     return follow(trainer, lesson, progress)
 
 
@@ -119,8 +122,10 @@ class _AgainstParent(OurWay):
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset
 
-    def measure_reference(self: Any, progress: Progress) -> None:
-        """Write the log-probabilities that the parent gives each answer into the rows."""
+    def measure_reference(self: Any, progress: Progress, reference: Path | None) -> None:
+        """Write the log-probabilities that the reference gives each answer into the rows; None: the parent."""
+        if reference:
+            set_peft_model_state_dict(self.model, load_file(reference / adapter_folder.WEIGHTS), adapter_name="ref")
         # trl's way to log-probabilities without the whole vocabulary's logits in memory; it is bound to the name of a
         # library of GPU kernels, but is plain torch. Under the wrapper that several processes share, it needs the second line.
         self.use_liger_kernel = True

@@ -215,8 +215,9 @@ def ollama(_ollama_server: str) -> Iterator[str]:
     from blogtwin.runtimes.ollama import Ollama
 
     yield _ollama_server
-    for model in httpx.get(f"{_ollama_server}/api/ps").json()["models"]:  # it would stay in memory for five minutes
-        httpx.post(f"{_ollama_server}/api/generate", json={"model": model["name"], "keep_alive": 0})
+    with httpx.Client(base_url=_ollama_server, trust_env=False) as client:
+        for model in client.get("/api/ps").json()["models"]:  # it would stay in memory for five minutes
+            client.post("/api/generate", json={"model": model["name"], "keep_alive": 0})
     server = Ollama(_ollama_server)
     for name in server.names():
         server.remove(name)

@@ -79,7 +79,7 @@ def test_a_file_of_one_thing_again_and_again_is_read_in_time(room: Path, ending:
         began = time.process_time()
         read(path)
         spent = time.process_time() - began
-        if spent > 2.5:  # 36 s a MB: far above what bench/fuzz.py allows, as a busy machine slows the processor's clock, too
+        if spent > 2.5:  # 36 s a MB; bench/fuzz.py allows far less, on a machine that does nothing else
             slow[piece] = round(spent, 1)
     assert not slow
 

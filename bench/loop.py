@@ -1,6 +1,6 @@
 """The loop, closed: a reader with a taste of their own chooses, edits and rates, and the twin learns it, round by round.
 
-    uv run python bench/loop.py POSTS BASE [--rounds 4] [--requests 40] [--folder KEPT]
+    uv run python bench/loop.py POSTS BASE [--rounds 4] [--requests 40] [--ratings 800] [--folder KEPT]
 
 POSTS is a folder of posts, BASE a Hugging Face folder. The simulated reader (simulated_reader.py) likes short sentences and no
 exclamation marks, and tells nobody. All else is real: the pipeline, a server that is asked over HTTP, `blogtwin learn`, the
@@ -35,7 +35,6 @@ from simulated_reader import choice, edited, satisfied
 TWIN = "bench"
 TOKENS = 120
 TESTED = 400  # drafts on held-out topics that each version is measured by
-MOST_RATINGS = 800  # in one trial of a challenger
 
 
 @dataclass(frozen=True)
@@ -118,9 +117,9 @@ def correct(client: httpx.Client, topics: list[str], requests: int) -> None:
         judge(client, answer["request_id"], chosen=best, **said)
 
 
-def try_out(work: Work, client: httpx.Client, name: str, topics: list[str]) -> tuple[str, int]:
+def try_out(work: Work, client: httpx.Client, name: str, topics: list[str], most: int) -> tuple[str, int]:
     """Readers rate what they get until the challenger is promoted or rolled back: its state then, and how many ratings."""
-    for number in range(1, MOST_RATINGS + 1):
+    for number in range(1, most + 1):
         answer = draft(client, topics[number % len(topics)], "finetuned", session=f"{name}-{number}")
         judge(client, answer["request_id"], rating=1 if satisfied(answer["text"]) else -1)
         if number % 20 == 0:
@@ -130,7 +129,7 @@ def try_out(work: Work, client: httpx.Client, name: str, topics: list[str]) -> t
             state = str(work.versions()[name]["state"])
             if state != "challenger":
                 return state, number
-    return "challenger", MOST_RATINGS
+    return "challenger", most
 
 
 def satisfying(client: httpx.Client, topics: list[str], version: str) -> float:
@@ -162,7 +161,7 @@ def measured(work: Work, client: httpx.Client, version: str, topics: list[str]) 
     return satisfying(client, topics, version), voice, found["perplexity"]
 
 
-def one_round(work: Work, client: httpx.Client, number: int, requests: int) -> Row:
+def one_round(work: Work, client: httpx.Client, number: int, requests: int, most: int) -> Row:
     """Corrections, a turn of learning, and the new version's trial."""
     topics, held = work.titles("training_data.jsonl"), work.titles("validation.jsonl")
     correct(client, topics, requests)
@@ -171,11 +170,11 @@ def one_round(work: Work, client: httpx.Client, number: int, requests: int) -> R
     version = learned["version"]
     if learned["outcome"] != "challenger":
         return Row(str(number), version, float("nan"), (float("nan"),) * 3, float("nan"), learned["outcome"], 0)
-    state, ratings = try_out(work, client, version, topics)
+    state, ratings = try_out(work, client, version, topics, most)
     return Row(str(number), version, *measured(work, client, version, held), state, ratings)
 
 
-def made_worse(work: Work, client: httpx.Client) -> Row:
+def made_worse(work: Work, client: httpx.Client, most: int) -> Row:
     """A version taught the opposite of what the reader likes, put into service by hand without asking any floor."""
     folder = work.folder
     lines = (folder / "data" / "preferences.jsonl").read_text("utf-8").splitlines()
@@ -199,7 +198,7 @@ def made_worse(work: Work, client: httpx.Client) -> Row:
     (name,) = set(work.versions()) - before
     work.blogtwin("models", "traffic", f"{name}=50")
     figures = measured(work, client, name, work.titles("validation.jsonl"))  # once it is rolled back, nobody may ask it
-    state, ratings = try_out(work, client, name, work.titles("training_data.jsonl"))
+    state, ratings = try_out(work, client, name, work.titles("training_data.jsonl"), most)
     return Row("worse", name, *figures, state, ratings)
 
 
@@ -242,6 +241,7 @@ def main() -> None:
     parser.add_argument("base", type=Path)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--requests", type=int, default=40, help="texts that the reader corrects in each round")
+    parser.add_argument("--ratings", type=int, default=800, help="in one trial of a challenger, at most")
     parser.add_argument("--folder", type=Path, help="where to work; what an earlier run left is taken up")
     wanted = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -262,9 +262,9 @@ def main() -> None:
         (first,) = [name for name, one in work.versions().items() if one["state"] == "champion"]
         rows = [Row("0", first, *measured(work, client, first, work.titles("validation.jsonl")), "champion", 0)]
         for number in range(1, wanted.rounds + 1):
-            rows.append(one_round(work, client, number, wanted.requests))
+            rows.append(one_round(work, client, number, wanted.requests, wanted.ratings))
             show(rows)
-        rows.append(made_worse(work, client))
+        rows.append(made_worse(work, client, wanted.ratings))
         show(rows)
         plot(rows, folder / "loop.svg")
 

@@ -83,7 +83,8 @@ def rate(parameters: int, method: Method = "sft") -> float:
     """The peak rate of AdamW, two digits; dpo and kto move what was learned, and take a 50th of it.
 
     A tenth, as the field has it, moved too much: one epoch of dpo over 106 pairs and as much replay took the voice from 0.17 to
-    -0.47, a 25th to -0.05 (intervals 0.5 wide), and both taught the reader's taste (docs/experiments.md).
+    -0.47, a 25th to -0.05 (intervals 0.5 wide), and both taught the reader's taste; over several turns a 25th, too, wore it out
+    (docs/experiments.md).
 
     For a width of 2,000 ten times 5e-5, what Schulman et al. found for Llamas; for others in inverse proportion to the width,
     as AdamW wants it (Yang et al., 2022, arXiv:2203.03466). Schulman et al. fitted a power of 0.78 instead, which is too low

@@ -386,10 +386,15 @@ def test_what_a_promotion_leaves_behind_goes_and_what_a_rollback_needs_stays(
     assert Path(second.adapter, "deploy").is_dir(), "a rollback goes back to it"
     with database() as (store, _):
         store.add(map(said, range(80, 86)))
-    monkeypatch.setattr("blogtwin.stages.rollout.below_floor", lambda *_: [])  # which of two tiny twins is better
+    beside: list[str] = []
+    # which of two tiny twins is better
+    monkeypatch.setattr("blogtwin.stages.rollout.below_floor", lambda _, other: beside.append(other.name) or [])
     assert main([*LEARN, "--minimum", "3", "--json"]) == 0
     fourth = json.loads(capsys.readouterr().out)["version"]
     capsys.readouterr()
+    assert beside == [f"eval_{one.name.partition(':')[2]}.json" for one in (third, first)], (
+        "the first, too: losses add up"
+    )
     with database() as (_, register):
         made = register.find(fourth)
     assert made

@@ -239,11 +239,16 @@ class _AtWork:
         Measured against the champion, each turn could move as far again, and a wish that is long fulfilled would be learned on
         and on (docs/experiments.md). None: it is here no more, or of another shape.
         """
+        first = self._first(turn)
+        found = Path(first.adapter) if first else None
+        return found if found and parent.stands_beside(found, Path(turn.from_adapter)) else None
+
+    def _first(self, turn: Turn) -> Version | None:
+        """The last version that learned from texts alone: the one that the turn goes on from, or one before it."""
         version = self.register.find(turn.parent)
         while version and version.method != "sft":
             version = self.register.find(version.parent) if version.parent else None
-        found = Path(version.adapter) if version else None
-        return found if found and parent.stands_beside(found, Path(turn.from_adapter)) else None
+        return version
 
     def _deployed(self, turn: Turn) -> Turn:
         """Proved and kept under its dated name; the twin's own name does not move."""
@@ -272,11 +277,21 @@ class _AtWork:
         figures, beside = self._measured(turn.version), self._measured(champion.name)
         self.register.measured(turn.version, figures)
         self.register.measured(champion.name, beside)
-        if reasons := rollout.below_floor(self.place.report(turn.version), self.place.report(champion.name)):
+        if reasons := self._below_floor(turn, turn.version, champion.name):
             self.register.retire(turn.version, f"below the floor: {'; '.join(reasons)}")
             return self._refused(turn, "; ".join(reasons), figures)
         rollout.make_room(self.register, self.twin)
         return self._let_serve(turn, turn.version, figures)
+
+    def _below_floor(self, turn: Turn, version: str, champion: str) -> list[str]:
+        """Why it may not serve: what it is worse in than the champion; else than the first, or small losses would add up."""
+        if reasons := rollout.below_floor(self.place.report(version), self.place.report(champion)):
+            return reasons
+        first = self._first(turn)
+        if first is None or first.name == champion or not self.place.report(first.name).is_file():
+            return []
+        reasons = rollout.below_floor(self.place.report(version), self.place.report(first.name))
+        return [f"{reason}, beside {first.name}, before readers were asked" for reason in reasons]
 
     def _let_serve(self, turn: Turn, version: str, figures: dict[str, float]) -> Learned:
         """Its first share; with it, in one transaction, the feedback counts as learned, but what was judged again meanwhile."""

@@ -226,7 +226,7 @@ def test_prose_is_neither_code_nor_formulas_nor_addresses() -> None:
 def test_hostile_quotations_cost_little(hostile: str) -> None:
     began = time.process_time()
     examples(post(hostile), WORDINGS, ROOM, 7)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 6
 
 
 def test_the_wording_depends_on_the_post_and_the_seed_alone() -> None:

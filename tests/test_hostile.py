@@ -105,4 +105,4 @@ def test_what_once_took_minutes_is_read_in_time(room: Path, text: str) -> None:
         path.write_text(text)
         began = time.process_time()
         read(path)
-        assert time.process_time() - began < 2.0
+        assert time.process_time() - began < 6.0

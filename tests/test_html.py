@@ -184,12 +184,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_page_costs_more_than_two_seconds_a_megabyte(name: str) -> None:
+def test_no_page_costs_time_beyond_its_length(name: str) -> None:
     source = HOSTILE[name][:250_000]  # what is quadratic at this length takes far longer than linear reading
     start = time.process_time()
     to_markdown(source)
     article_of(f"<!doctype html><article>{source}")
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 6  # a second or less on a machine that does nothing else
 
 
 PAGE = """<!doctype html><html lang="en-GB"><head><title>Low tide | Tides</title><meta property="og:site_name" content="Tides">

@@ -125,7 +125,6 @@ def job_of(
         threads=settings.machine.threads,
         parent=training.from_adapter,
         parent_hash=parent.weights_hash(training.from_adapter) if training.from_adapter else None,
-        reference=training.reference,
         replayed=learned.replayed,
     )
 

@@ -31,7 +31,6 @@ class TrainJob:
     it was made from.
     output: the adapter folder; unfinished work is kept below it, so that a killed run goes on. threads: None for all cores.
     parent: the adapter folder to go on from, one on this very base; None: a new adapter. parent_hash: of its weights.
-    reference: the adapter of the same shape that dpo and kto measure against; None: the parent.
     """
 
     train: Sequence[Example | Pair | Rating]
@@ -45,7 +44,6 @@ class TrainJob:
     threads: int | None = None
     parent: Path | None = None
     parent_hash: str | None = None
-    reference: Path | None = None
     replayed: int = 0
 
 
@@ -114,7 +112,7 @@ class TrainingBackend(Protocol):
         """Train from `lesson.checkpoints.latest()`, or from the start where there is none, until the schedule is over.
 
         The start is a new LoRA adapter on every linear layer but the output, or `job.parent`, whose rank it keeps; dpo
-        and kto measure against `job.reference`, or the parent as it was. It must leave:
+        and kto measure against `job.settings.reference`, or the parent as it was. It must leave:
         - a log, whose first entry is {"step": 0, "eval_loss": …}, the loss on the validation rows before any training;
           then one {"step", "loss", "learning_rate", "grad_norm", "epoch"} a step, and {"step", "eval_loss"} at each of
           `schedule.validations`. For sft, losses are means over the tokens of the answers, nats a token; for dpo and kto

@@ -91,7 +91,7 @@ class _Run:
     def to_the_end(self) -> Speed:
         """Take steps, validate, save, until the schedule is over."""
         schedule = self.lesson.schedule
-        with mlx_model.weights_of(self.model, self.lesson.job.reference):
+        with mlx_model.weights_of(self.model, self.lesson.job.settings.reference):
             self.method.prepare(self.model, self.progress)
         start = self.lesson.checkpoints.latest()
         if start is None:

@@ -25,8 +25,8 @@ def agreeing(training: TrainingSettings, given: Collection[str]) -> tuple[Traini
     """
     assert training.from_adapter is not None
     card = adapter_folder.load(training.from_adapter).card
-    shape = json.loads((training.from_adapter / adapter_folder.SHAPE).read_text("utf-8"))
-    changes: dict[str, object] = {"lora_r": shape["r"], "lora_alpha": shape["lora_alpha"]}
+    rank, alpha = _shape(training.from_adapter)
+    changes: dict[str, object] = {"lora_r": rank, "lora_alpha": alpha}
     remarks = [
         f"{name} stays {value}, as in {training.from_adapter}: an adapter keeps its shape"
         for name, value in changes.items()
@@ -46,22 +46,26 @@ def agreeing(training: TrainingSettings, given: Collection[str]) -> tuple[Traini
 def stands_beside(reference: Path, parent: Path) -> bool:
     """Whether it is a finished adapter of the same base and shape as the parent's."""
     try:
-        cards = [adapter_folder.load(path).card for path in (reference, parent)]
+        _check_reference(reference, parent)
     except ModelError:
         return False
-    shapes = [json.loads((path / adapter_folder.SHAPE).read_text("utf-8")) for path in (reference, parent)]
-    same_shape = all(shapes[0][name] == shapes[1][name] for name in ("r", "lora_alpha"))
-    return same_shape and cards[0].base_hash == cards[1].base_hash
+    return True
 
 
 def _check_reference(reference: Path, parent: Path) -> None:
     """Raises ModelError when it is no finished adapter, or one of another base or shape."""
-    adapter_folder.load(reference)
-    if not stands_beside(reference, parent):
+    own, base = adapter_folder.load(reference).card.base_hash, adapter_folder.read_card(parent).base_hash
+    if own != base or _shape(reference) != _shape(parent):
         raise ModelError(
             f"{reference} has another base or rank than {parent}, so the twin cannot stay close to it",
             "take an adapter that this one was trained on from, or leave --reference out",
         )
+
+
+def _shape(adapter: Path) -> tuple[float, float]:
+    """Its rank and alpha."""
+    told = json.loads((adapter / adapter_folder.SHAPE).read_text("utf-8"))
+    return told["r"], told["lora_alpha"]
 
 
 def base_of(training: TrainingSettings, offline: bool, progress: Progress) -> models.Base:

@@ -1,7 +1,7 @@
 """Learning from what a reader preferred, with trl: dpo from pairs, kto from ratings. Heavy: imports torch and trl.
 
 In: a Lesson of PairRows or RatedRows, whose job has a parent: the adapter to go on from, and what the method measures against
-unless the job has a reference. Out: checkpoints, with the log of the run; resumed bit for bit (`tests/test_preferences.py`).
+unless the settings name a reference. Out: checkpoints with their log; resumed bit for bit (tests/test_preferences.py).
 
 DPO: Rafailov et al., 2023, arXiv:2305.18290; with the better answer learned as an example beside it, as Pang et al., 2024,
 arXiv:2404.19733 (measured on 70 pairs with a model of 3.5 million at a high rate: the loss on held-out better answers rose by
@@ -38,7 +38,7 @@ def train(lesson: Lesson, engine: Engine, progress: Progress) -> Speed:
     """As TrainingBackend.train says, by this engine."""
     quiet()
     trainer = _dpo(lesson, engine) if lesson.job.settings.method == "dpo" else _kto(lesson, engine)
-    trainer.measure_reference(progress, lesson.job.reference)
+    trainer.measure_reference(progress, lesson.job.settings.reference)
     return follow(trainer, lesson, progress)
 
 

@@ -54,14 +54,14 @@ def remark(text: str) -> None:
 
 
 def error(message: str, hint: str = "") -> None:
-    """What went wrong and what to do."""
+    """What went wrong and what to do, in one write: other processes may print to the same place."""
+    from rich.text import Text
+
     progress_file.tell(error=message, hint=hint)
-    out = _stderr()
-    out.print("[bold red]error:[/] ", end="")
-    out.print(message, markup=False, soft_wrap=True)
+    said = Text.assemble(("error:", "bold red"), f" {message}")
     if hint:
-        out.print("[bold]hint:[/]  ", end="")
-        out.print(hint, markup=False, soft_wrap=True)
+        said.append_text(Text.assemble("\n", ("hint:", "bold"), f"  {hint}"))
+    _stderr().print(said, soft_wrap=True)
 
 
 def show_json(value: object) -> None:

@@ -1,14 +1,14 @@
 """The loop, closed: a reader with a taste of their own chooses, edits and rates, and the twin learns it, round by round.
 
-    uv run python bench/loop.py POSTS BASE [--rounds 4] [--requests 40] [--ratings 800] [--folder KEPT]
+    uv run python bench/loop.py POSTS BASE [--rounds 4] [--requests 40] [--ratings 800] [--longest 14] [--folder KEPT]
 
 POSTS is a folder of posts, BASE a Hugging Face folder. The simulated reader (simulated_reader.py) likes short sentences and no
 exclamation marks, and tells nobody. All else is real: the pipeline, a server that is asked over HTTP, `blogtwin learn`, the
 new version's share of the traffic, and the rule that promotes it or rolls it back.
 
-Of each version: the share of drafts on held-out topics that satisfy the reader, the voice with its interval, the perplexity. At
-the end a version that was taught the opposite is put into service as a challenger, and must be rolled back by itself. Prints a
-table, and writes loop.svg beside the work.
+Of each version: the share of drafts on held-out topics that satisfy the reader, the voice with its interval, its difference from
+the first version's on the same prompts, the perplexity. At the end a version that was taught the opposite is put into service
+as a challenger, and must be rolled back by itself. Prints a table, and writes loop.svg beside the work.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ from typing import Any
 
 import httpx
 
-from simulated_reader import choice, edited, satisfied
+from simulated_reader import Reader
 
 TWIN = "bench"
 TOKENS = 120
 TESTED = 400  # drafts on held-out topics that each version is measured by
+ANSWERS = 48  # that the voice is measured on
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Work:
 
     folder: Path
     environment: dict[str, str]
+    reader: Reader
 
     def blogtwin(self, *arguments: str) -> str:
         """Standard output of a command. Raises CalledProcessError."""
@@ -106,13 +108,13 @@ def judge(client: httpx.Client, request_id: str, **said: object) -> None:
     client.post(f"/api/feedback/{request_id}", json=said).raise_for_status()
 
 
-def correct(client: httpx.Client, topics: list[str], requests: int) -> None:
+def correct(reader: Reader, client: httpx.Client, topics: list[str], requests: int) -> None:
     """The reader asks for three drafts each time, takes one, and edits it until it satisfies; or approves it as it is."""
     for number in range(requests):
         answer = draft(client, topics[number % len(topics)], "finetuned", options=3, session=f"reader-{number}")
         texts = answer["texts"]
-        best = choice(texts)
-        better = texts[best] if satisfied(texts[best]) else edited(texts[best])
+        best = reader.choice(texts)
+        better = texts[best] if reader.satisfied(texts[best]) else reader.edited(texts[best])
         said = {"edited_text": better} if better != texts[best] else {"approved": True}
         judge(client, answer["request_id"], chosen=best, **said)
 
@@ -121,7 +123,7 @@ def try_out(work: Work, client: httpx.Client, name: str, topics: list[str], most
     """Readers rate what they get until the challenger is promoted or rolled back: its state then, and how many ratings."""
     for number in range(1, most + 1):
         answer = draft(client, topics[number % len(topics)], "finetuned", session=f"{name}-{number}")
-        judge(client, answer["request_id"], rating=1 if satisfied(answer["text"]) else -1)
+        judge(client, answer["request_id"], rating=1 if work.reader.satisfied(answer["text"]) else -1)
         if number % 20 == 0:
             work.blogtwin(
                 "learn", "--model-name", TWIN, "--minimum", "1000000"
@@ -132,49 +134,69 @@ def try_out(work: Work, client: httpx.Client, name: str, topics: list[str], most
     return "challenger", most
 
 
-def satisfying(client: httpx.Client, topics: list[str], version: str) -> float:
+def satisfying(reader: Reader, client: httpx.Client, topics: list[str], version: str) -> float:
     """The share of drafts on held-out topics that satisfy the reader."""
     texts = [draft(client, topics[number % len(topics)], version)["text"] for number in range(TESTED)]
-    return sum(map(satisfied, texts)) / len(texts)
+    return sum(map(reader.satisfied, texts)) / len(texts)
+
+
+Interval = tuple[float, float, float]
+NONE = (float("nan"),) * 3
 
 
 @dataclass(frozen=True)
 class Row:
-    """One version, measured. became: champion, retired (rolled back) or challenger (not decided)."""
+    """One version, measured. became: champion, retired (rolled back) or challenger (not decided).
+
+    voice, gained: with the ends of the 95% interval; gained: beyond the first version's voice, on the same prompts.
+    """
 
     round: str
     version: str
     share: float
-    voice: tuple[float, float, float]
+    voice: Interval
+    gained: Interval
     perplexity: float
     became: str
     ratings: int
 
 
-def measured(work: Work, client: httpx.Client, version: str, topics: list[str]) -> tuple[float, Any, float]:
-    """The share of drafts that satisfy, the voice with its interval, the perplexity."""
+def measured(
+    work: Work, client: httpx.Client, version: str, first: str, topics: list[str]
+) -> tuple[float, Interval, Interval, float]:
+    """The share of drafts that satisfy, the voice, what it gained beyond the first version's, the perplexity."""
     report = work.folder / "results" / f"{version.replace(':', '@')}.json"
     if not report.is_file():
         work.blogtwin("evaluate", "--model", version, "--output", str(report))
     found = json.loads(report.read_text("utf-8"))
-    voice = tuple(found["voice"][part] for part in ("score", "low", "high"))
-    return satisfying(client, topics, version), voice, found["perplexity"]
+    voice = interval(found["voice"], "score")
+    gained = NONE
+    if version != first:
+        together = json.loads(work.blogtwin("evaluate", "--compare", version, first, "--json"))
+        (pair,) = [one for one in together["pairs"] if one["measure"] == "voice"]
+        assert (pair["first"], pair["second"]) == (version, first)
+        gained = interval(pair, "difference")
+    return satisfying(work.reader, client, topics, version), voice, gained, found["perplexity"]
 
 
-def one_round(work: Work, client: httpx.Client, number: int, requests: int, most: int) -> Row:
+def interval(found: dict[str, float], figure: str) -> Interval:
+    return found[figure], found["low"], found["high"]
+
+
+def one_round(work: Work, client: httpx.Client, number: int, first: str, requests: int, most: int) -> Row:
     """Corrections, a turn of learning, and the new version's trial."""
     topics, held = work.titles("training_data.jsonl"), work.titles("validation.jsonl")
-    correct(client, topics, requests)
+    correct(work.reader, client, topics, requests)
     learned = json.loads(work.blogtwin("learn", "--model-name", TWIN, "--json"))
     print(f"round {number}: {learned['sentence']}", flush=True)
     version = learned["version"]
     if learned["outcome"] != "challenger":
-        return Row(str(number), version, float("nan"), (float("nan"),) * 3, float("nan"), learned["outcome"], 0)
+        return Row(str(number), version, float("nan"), NONE, NONE, float("nan"), learned["outcome"], 0)
     state, ratings = try_out(work, client, version, topics, most)
-    return Row(str(number), version, *measured(work, client, version, held), state, ratings)
+    return Row(str(number), version, *measured(work, client, version, first, held), state, ratings)
 
 
-def made_worse(work: Work, client: httpx.Client, most: int) -> Row:
+def made_worse(work: Work, client: httpx.Client, first: str, most: int) -> Row:
     """A version taught the opposite of what the reader likes, put into service by hand without asking any floor."""
     folder = work.folder
     lines = (folder / "data" / "preferences.jsonl").read_text("utf-8").splitlines()
@@ -197,17 +219,24 @@ def made_worse(work: Work, client: httpx.Client, most: int) -> Row:
     work.blogtwin("deploy", "--model-path", "models/worse", "--model-name", TWIN, "--challenger")
     (name,) = set(work.versions()) - before
     work.blogtwin("models", "traffic", f"{name}=50")
-    figures = measured(work, client, name, work.titles("validation.jsonl"))  # once it is rolled back, nobody may ask it
+    figures = measured(
+        work, client, name, first, work.titles("validation.jsonl")
+    )  # once it is rolled back, nobody may ask it
     state, ratings = try_out(work, client, name, work.titles("training_data.jsonl"), most)
     return Row("worse", name, *figures, state, ratings)
 
 
 def show(rows: list[Row]) -> None:
-    print(f"{'round':6} {'satisfied':>9}  {'voice':>22} {'perplexity':>10}  {'became':10} {'ratings':>7}")
+    print(
+        f"{'round':6} {'satisfied':>9}  {'voice':>22}  {'beyond the first':>22} {'perplexity':>10}  "
+        f"{'became':10} {'ratings':>7}"
+    )
     for row in rows:
-        score, low, high = row.voice
-        voice = f"{score:.2f} ({low:.2f} to {high:.2f})"
-        print(f"{row.round:6} {row.share:9.0%}  {voice:>22} {row.perplexity:10.1f}  {row.became:10} {row.ratings:7}")
+        voice, gained = (f"{score:.2f} ({low:.2f} to {high:.2f})" for score, low, high in (row.voice, row.gained))
+        print(
+            f"{row.round:6} {row.share:9.0%}  {voice:>22}  {gained:>22} {row.perplexity:10.1f}  "
+            f"{row.became:10} {row.ratings:7}"
+        )
 
 
 def plot(rows: list[Row], path: Path) -> None:
@@ -242,6 +271,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--requests", type=int, default=40, help="texts that the reader corrects in each round")
     parser.add_argument("--ratings", type=int, default=800, help="in one trial of a challenger, at most")
+    parser.add_argument("--longest", type=float, default=14, help="words a sentence that the reader still likes")
     parser.add_argument("--folder", type=Path, help="where to work; what an earlier run left is taken up")
     wanted = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -253,18 +283,21 @@ def main() -> None:
             "training": {"base_model": str(base)},
             "deployment": {"model_name": f"{TWIN}:latest", "runtime": "llama-cpp", "temperature": 1.0, "keep": 20},
             "server": {"per_minute": 100_000},
+            "evaluation": {"samples": ANSWERS},
             "learning": {"minimum": 5},
         }
         (folder / "pipeline_config.yaml").write_text(json.dumps(settings), "utf-8")  # JSON is YAML
-        work = Work(folder, {**os.environ, "BLOGTWIN_HOME": str(folder.resolve() / "home")})
+        environment = {**os.environ, "BLOGTWIN_HOME": str(folder.resolve() / "home")}
+        work = Work(folder, environment, Reader(wanted.longest))
         work.blogtwin("pipeline")
         client = stack.enter_context(work.server())
         (first,) = [name for name, one in work.versions().items() if one["state"] == "champion"]
-        rows = [Row("0", first, *measured(work, client, first, work.titles("validation.jsonl")), "champion", 0)]
+        figures = measured(work, client, first, first, work.titles("validation.jsonl"))
+        rows = [Row("0", first, *figures, "champion", 0)]
         for number in range(1, wanted.rounds + 1):
-            rows.append(one_round(work, client, number, wanted.requests, wanted.ratings))
+            rows.append(one_round(work, client, number, first, wanted.requests, wanted.ratings))
             show(rows)
-        rows.append(made_worse(work, client, wanted.ratings))
+        rows.append(made_worse(work, client, first, wanted.ratings))
         show(rows)
         plot(rows, folder / "loop.svg")
 

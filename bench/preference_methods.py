@@ -29,10 +29,11 @@ from blogtwin.records import Example, content_id
 from blogtwin.service_records import Draft, Feedback
 from blogtwin.training import examples, models, rows
 from blogtwin.training.tokenizer import load
-from simulated_reader import edited, satisfied, sentences, taste
+from simulated_reader import Reader, sentences
 
 TOKENS = 70  # of a draft
 TITLES, FRESH = 100, 3  # drafts of each held-out title
+READER = Reader(longest=11)
 MEASURED = 40  # held-out titles, and held-out examples
 SYSTEM = TrainingSettings().system_prompt
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -116,7 +117,7 @@ class Bench:
     def measured(self, adapter: Path) -> dict[str, float]:
         model = self.model(adapter)
         texts = [text for seed in range(FRESH) for text in self.drafts(model, self.fresh[:MEASURED], 100 + seed)]
-        liked = sum(map(satisfied, texts))
+        liked = sum(map(READER.satisfied, texts))
         low, high = _wilson(liked, len(texts))
         words = sum(len(text.split()) for text in texts)
         return {
@@ -154,12 +155,13 @@ class Bench:
 
 def _feedback(place: int, prompt: str, first: str, second: str) -> Feedback:
     drafts = (first, second)
-    chosen = int(taste(second) < taste(first))
+    chosen = int(READER.taste(second) < READER.taste(first))
     moment = BEGAN + timedelta(minutes=place)
     return Feedback(
         id=f"{place:03}", twin="twin", kind="write", subject="", prompt=prompt, response=drafts[chosen], chosen=chosen,
         drafts=tuple(Draft(version="twin:a", text=text) for text in drafts), version="twin:a", approved=True,
-        rating=1 if satisfied(drafts[chosen]) else -1, edited_text=edited(drafts[chosen]), created_at=moment, judged_at=moment,
+        rating=1 if READER.satisfied(drafts[chosen]) else -1, edited_text=READER.edited(drafts[chosen]),
+        created_at=moment, judged_at=moment,
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def workshop(tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     jsonl.write(folder / "data" / "validation.jsonl", examples(posts[:4]))
     jsonl.write(folder / "data" / "training_data.jsonl", examples(posts[4:]))
     (folder / "pipeline_config.yaml").write_text(
-        "evaluation: {samples: 4, max_tokens: 32, perplexity_examples: 6, concurrency: 1, test_prompts_file: p.txt}\n"
+        "evaluation: {samples: 8, max_tokens: 32, perplexity_examples: 6, concurrency: 1, test_prompts_file: p.txt}\n"
         "machine: {threads: 1}\n"
         "deployment: {runtime: llama-cpp, quantize: f16}\n",
         encoding="utf-8",

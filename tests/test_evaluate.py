@@ -135,6 +135,18 @@ def test_a_deployed_twin_is_measured_beside_its_base(workspace: Workspace) -> No
     assert result.counts["perplexity_base"] == round(report.perplexity_base, 2)
 
 
+def test_where_titles_are_few_each_is_answered_several_times_for_the_voice(workspace: Workspace) -> None:
+    evaluate.run(replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, samples=4)), workspace, Silent())
+    once = read_report(workspace.report)
+    evaluate.run(replace(SETTINGS, evaluation=replace(SETTINGS.evaluation, samples=11)), workspace, Silent())
+    twice = read_report(workspace.report)
+    assert [report.counts.answers_a_title for report in (once, twice)] == [1, 2]
+    assert [report.counts.held_out_titles for report in (once, twice)] == [4, 4]
+    assert twice.sample_comparisons == once.sample_comparisons
+    assert twice.voice.prompts == once.voice.prompts == 4
+    assert twice.voice.words > 1.5 * once.voice.words
+
+
 def _without_versions() -> list[str]:
     """What the embedded llama.cpp serves, beside the dated versions that a deploy keeps."""
     return [name for name in LlamaCpp().names() if not name.startswith("tiny:20")]

@@ -178,7 +178,9 @@ class EvaluationSettings:
     run_after_training: bool = _setting(True, "whether `blogtwin pipeline` ends with an evaluation")
     test_prompts_file: Path = _setting(Path("./prompts/test_prompts.txt"), "one evaluation prompt a line")
     samples: Annotated[int, Ge(2)] = _setting(
-        12, "held-out titles that are answered; more: narrower intervals, longer runs"
+        12,
+        "answers to held-out titles; with fewer titles, each is answered several times for the voice; more: narrower "
+        "intervals, longer runs",
     )
     max_tokens: Annotated[int, Ge(16)] = _setting(500, "the length of each answer, in tokens")
     perplexity_examples: Annotated[int, Ge(1)] = _setting(

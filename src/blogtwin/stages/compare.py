@@ -29,7 +29,7 @@ from blogtwin.stages.held_out import Material, Question
 from blogtwin.stages.losses import Measured, losses
 from blogtwin.stages.measuring import measure
 from blogtwin.stages.served_twin import Served
-from blogtwin.stages.side_by_side import base_alone, twin_alone
+from blogtwin.stages.side_by_side import Said, base_alone, twin_alone
 from blogtwin.workspace import Workspace
 
 
@@ -47,19 +47,21 @@ def run(names: Sequence[str], settings: Settings, workspace: Workspace, progress
     twins = _different([served_twin.find(settings, name) for name in names])
     material = held_out.read(workspace)
     asked = held_out.questions(material.held_out, settings.evaluation)
-    prompts = [question.prompt for question in asked]
-    answers = {one.twin.name: twin_alone(settings, one, prompts, progress) for one in twins}
-    base = base_alone(settings, twins[0], prompts, progress)
+    a_title = held_out.answers_a_title(asked, settings.evaluation)
+    said = {one.twin.name: twin_alone(settings, one, asked, progress, a_title) for one in twins}
+    answers = {name: one.answers for name, one in said.items()}
+    base = base_alone(settings, twins[0], asked, progress, a_title).to_titles
     alone = replace(settings, evaluation=replace(settings.evaluation, few_shot_posts=0))
     lost = {one.twin.name: losses(alone, one, material, progress) for one in twins}
     private = stand_ins.read(stand_ins.file_beside(workspace.training_data))
     seed = settings.evaluation.seed
     versions = []
     for one in twins:
-        said = answers[one.twin.name]
-        measures, _ = measure({"twin": said}, asked, material, private, seed, progress)
-        versions.append(_measured(one, asked, base, said, measures["twin"], lost[one.twin.name], material, seed))
-    pairs = _pairs(asked, base, answers, lost, material, seed)
+        name = one.twin.name
+        measures, _ = measure({"twin": answers[name]}, asked, material, private, seed, progress)
+        versions.append(_measured(one, asked, base, said[name], measures["twin"], lost[name], material, seed))
+    prompts = [question.prompt for question in asked]
+    pairs = _pairs(asked, base, said, lost, material, seed)
     changes = tuple(
         changed(one, other, style_diff(answers[other], answers[one], answers[one], prompts))
         for one, other in pairwise(answers)
@@ -72,7 +74,7 @@ def run(names: Sequence[str], settings: Settings, workspace: Workspace, progress
         pairs=pairs,
         changes=changes,
         samples=tuple(
-            ComparedAnswers(prompt=prompt, answers={name: said[number] for name, said in answers.items()})
+            ComparedAnswers(prompt=prompt, answers={name: each[number] for name, each in answers.items()})
             for number, prompt in enumerate(prompts)
         ),
         held_out_titles=sum(question.post is not None for question in asked),
@@ -102,13 +104,12 @@ def _measured(
     one: Served,
     asked: Sequence[Question],
     base: Sequence[str],
-    said: Sequence[str],
+    said: Said,
     measures: Measures,
     lost: Measured,
     material: Material,
     seed: int,
 ) -> VersionMeasured:
-    posts = _posts(asked)
     perplexities = lost.losses.perplexities() if lost.losses else {}
     return VersionMeasured(
         name=one.twin.name,
@@ -116,27 +117,26 @@ def _measured(
         model_hash=one.twin.artifact.weights(),
         data_hash=one.card.data_hash,
         base_model=one.card.base_model,
-        voice=voice_score(material.posts, posts, base[: len(posts)], said[: len(posts)], seed),
+        voice=voice_score(material.posts, _posts(asked), base, said.to_titles, seed),
         perplexity=perplexities.get("perplexity"),
         perplexity_per_word=perplexities.get("perplexity_per_word"),
         copied_answers=len(measures.copying.copied),
-        answers=len(said),
-        objections=against(len(said), measures.copying, measures.relevance, measures.faults),
+        answers=len(said.answers),
+        objections=against(len(said.answers), measures.copying, measures.relevance, measures.faults),
     )
 
 
 def _pairs(
     asked: Sequence[Question],
     base: Sequence[str],
-    answers: Mapping[str, Sequence[str]],
+    said: Mapping[str, Said],
     lost: Mapping[str, Measured],
     material: Material,
     seed: int,
 ) -> tuple[Paired, ...]:
     """Every two versions by voice and by perplexity, each measure with its correction for how many pairs there are."""
-    posts = _posts(asked)
-    of_titles = {name: said[: len(posts)] for name, said in answers.items()}
-    voices = voice_pairs(material.posts, posts, base[: len(posts)], of_titles, seed)
+    to_titles = {name: one.to_titles for name, one in said.items()}
+    voices = voice_pairs(material.posts, _posts(asked), base, to_titles, seed)
     nats = {name: [one.twin for one in by_post(found.losses)] for name, found in lost.items() if found.losses}
     words = next(([one.words for one in by_post(found.losses)] for found in lost.values() if found.losses), [])
     same = {name: values for name, values in nats.items() if len(values) == len(words)}

@@ -78,7 +78,8 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
     asked = held_out.questions(material.held_out, settings.evaluation)
     imposters = others(settings.evaluation.others, settings, progress) if settings.evaluation.others else {}
     behind = _shown(settings, served, material, asked)
-    answered = side_by_side(settings, served, asked, behind, progress)
+    a_title = held_out.answers_a_title(asked, settings.evaluation)
+    answered = side_by_side(settings, served, asked, behind, progress, a_title)
     opinion, silence = _opinion(settings, served, material, asked, answered, progress)
     found = report(
         Findings(

@@ -140,14 +140,16 @@ _PERPLEXITIES = ("", "_base", "_few_shot", "_per_word", "_per_word_base", "_per_
 
 def _voice(found: Findings, side: Side) -> Voice:
     seed = found.settings.evaluation.seed
-    return voice_score(found.material.posts, found.posts, found.of_titles("base"), found.of_titles(side), seed)
+    said = found.answered.to_titles
+    return voice_score(found.material.posts, found.posts, said["base"], said[side], seed)
 
 
 def _verdict(found: Findings, voices: Mapping[Side, Voice], sides: Mapping[Side, Measures]) -> Verdict:
     """By voice and perplexity; the base's own voice is 0 by definition, so that a side's score is its distance to it."""
     seed, few = found.settings.evaluation.seed, voices.get("few-shot")
-    answers: dict[str, list[str]] = {side: found.of_titles(side) for side in voices}
-    pairs = list(voice_pairs(found.material.posts, found.posts, found.of_titles("base"), answers, seed))
+    said = found.answered.to_titles
+    answers: dict[str, list[str]] = {side: said[side] for side in voices}
+    pairs = list(voice_pairs(found.material.posts, found.posts, said["base"], answers, seed))
     for side, voice in voices.items():
         if voice.score is not None:
             above = {"difference": voice.score, "low": voice.low, "high": voice.high, "p": None}
@@ -263,6 +265,7 @@ def _counts(found: Findings) -> Counts:
         left_out=found.losses.left_out,
         prompts=len(found.asked),
         held_out_titles=found.titles,
+        answers_a_title=found.answered.a_title,
         training_posts=len(found.material.training),
     )
 

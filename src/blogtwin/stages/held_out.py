@@ -87,6 +87,12 @@ def questions(held_out: Sequence[Example], evaluation: EvaluationSettings) -> li
     return chosen + [Question(prompt, None) for prompt in _test_prompts(evaluation) if prompt not in asked]
 
 
+def answers_a_title(asked: Sequence[Question], evaluation: EvaluationSettings) -> int:
+    """How often each held-out title is answered, so that there are `samples` answers where there are fewer titles."""
+    titles = sum(question.post is not None for question in asked)
+    return max(1, evaluation.samples // max(1, titles))
+
+
 def spread(examples: Sequence[Example], most: int) -> list[Example]:
     """At most `most` examples, from as many posts as can be: the first of each post, then the second, and so on."""
     seen: dict[str, int] = {}

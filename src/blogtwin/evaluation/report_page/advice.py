@@ -17,7 +17,7 @@ _FAULTS = {
 }
 
 
-_MANY = 40  # titles, with which most differences that matter can be told
+_MANY = 40  # answers to titles, with which most differences that matter can be told
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _choice(report: Report) -> list[Advice]:
     if use == "base":
         why = "" if refused else ": nothing that was tried made it sound more like you"
         return [Advice(f"{until} with the base model as it is{why}.")]
-    if report.counts.held_out_titles >= _MANY:
+    if report.counts.held_out_titles * report.counts.answers_a_title >= _MANY:
         return [Advice("They are too alike to choose by measure: take the one that you like to work with.")]
     return [
         Advice("Have more titles answered, so that the difference can be told:", f"blogtwin evaluate --samples {_MANY}")

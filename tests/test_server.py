@@ -20,15 +20,19 @@ from blogtwin.workspace import deployment, find_deployment, save_deployment
 from server_twins import TWIN, Served, serving, settings, workshop
 
 
-@pytest.fixture(scope="module")
-def served(tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A twin deployed as an adapter beside its base, so that its voice can be weakened."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def served(
+    request: pytest.FixtureRequest, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """A twin deployed as an adapter beside its base, so that its voice can be weakened; over a database of each kind."""
     folder = tmp_path_factory.mktemp("served")
+    url = request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BLOGTWIN_HOME", str(folder / "home"))
         patch.chdir(folder)
-        with serving(settings(), workshop(tiny_adapter, folder, mode="adapter")) as there:
-            yield there
+        there = workshop(tiny_adapter, folder, mode="adapter")
+        with serving(settings(feedback={"database_url": url}), there) as served:
+            yield served
 
 
 @pytest.fixture(autouse=True)

@@ -103,7 +103,9 @@ def export(
 
     with _store(config, model) as (store, twin):
         since = None if days is None else datetime.now(UTC) - timedelta(days=min(days, 36_500))
-        begun = store.begin_export(None if every else twin, since, subject, limit, unexported)
+        begun = store.begin_export(
+            limit, twin=None if every else twin, since=since, subject=subject, unexported=unexported
+        )
         lines = _saved(written(begun, form), output) if output else _printed(written(begun, form))
         begun.finish()
     lines -= form == "json"  # its last piece closes the list

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, delete, select, update
 
@@ -31,6 +31,16 @@ _FIND_TO_CHANGE = _FIND.with_for_update(of=feedback)
 _TAKE_CONTEXT = delete(contexts).where(contexts.c.id == _ONE).returning(contexts.c.generation, contexts.c.created_at)
 _UNEXPORT = delete(exported).where(exported.c.id == _ONE)
 _CHANGE = update(feedback).where(feedback.c.id == _ONE)
+
+
+class Wanted(TypedDict, total=False):
+    """Which feedback: of one twin (None: of all), judged at or after `since`, of one subject, not exported or learned yet."""
+
+    twin: str | None
+    since: datetime | None
+    subject: str | None
+    unexported: bool
+    unlearned: bool
 
 
 class Store:
@@ -102,46 +112,22 @@ class Store:
         )
         return self._database.read(lambda connection: connection.execute(last).scalar())
 
-    def rows(
-        self,
-        twin: str | None = None,
-        since: datetime | None = None,
-        subject: str | None = None,
-        limit: int | None = None,
-        unexported: bool = False,
-        unlearned: bool = False,
-    ) -> Iterator[Feedback]:
-        """Feedback judged at or after `since`, oldest draft first, each row once.
+    def rows(self, limit: int | None = None, **wanted: Unpack[Wanted]) -> Iterator[Feedback]:
+        """Feedback that is wanted, oldest draft first, each row once, `limit` at most.
 
         Taken in pages, so that a slow reader holds nothing; a row that is judged again meanwhile comes as its page found it.
         """
-        yield from paged(self._database, conditions(twin, since, subject, unexported, unlearned), limit)
+        yield from paged(self._database, conditions(**wanted), limit)
 
-    def export(
-        self,
-        twin: str | None = None,
-        since: datetime | None = None,
-        subject: str | None = None,
-        limit: int | None = None,
-        unexported: bool = False,
-        unlearned: bool = False,
-    ) -> Iterator[Feedback]:
+    def export(self, limit: int | None = None, **wanted: Unpack[Wanted]) -> Iterator[Feedback]:
         """As `rows`; when the last was taken, all of them count as exported, as `Export` says."""
-        begun = self.begin_export(twin, since, subject, limit, unexported, unlearned)
+        begun = self.begin_export(limit, **wanted)
         yield from begun
         begun.finish()
 
-    def begin_export(
-        self,
-        twin: str | None = None,
-        since: datetime | None = None,
-        subject: str | None = None,
-        limit: int | None = None,
-        unexported: bool = False,
-        unlearned: bool = False,
-    ) -> Export:
+    def begin_export(self, limit: int | None = None, **wanted: Unpack[Wanted]) -> Export:
         """The same in two steps, for who must bring the rows to safety before they count as exported."""
-        return Export(self._database, conditions(twin, since, subject, unexported, unlearned), limit)
+        return Export(self._database, conditions(**wanted), limit)
 
     def add(self, rows: Iterable[Feedback]) -> int:
         """Store rows that were exported elsewhere; returns how many were new, or judged later than the row of that id here.
@@ -222,7 +208,7 @@ def conditions(
     unexported: bool = False,
     unlearned: bool = False,
 ) -> list[ColumnElement[bool]]:
-    """What must hold for a row to be wanted; all of it."""
+    """What must hold for a row to be wanted, all of it; see Wanted."""
     wanted: list[ColumnElement[bool]] = []
     if twin is not None:
         wanted.append(feedback.c.twin == twin)

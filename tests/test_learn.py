@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from blogtwin.adapter_folder import read_card
 from blogtwin.cli.app import main
 from blogtwin.config import Settings, load_settings
 from blogtwin.feedback.database import Database
@@ -318,12 +319,16 @@ def test_a_version_below_the_floor_serves_nobody_and_its_feedback_waits_for_more
     out = json.loads(capsys.readouterr().out)
     assert out["outcome"] == "refused", out
     assert "perplexity" in out["sentence"]
+    assert out["sentence"].endswith("half as much training, 2 times, was no help")
     assert [one.name for one in listed("challenger")] == serving
-    assert out["version"] in [one.name for one in listed("retired")]
-    (gone,) = [Path(one.adapter) for one in listed("retired") if one.name == out["version"]]
-    assert not gone.exists(), "a model of gigabytes that nobody is to have"
-    assert any(f"removed models/{gone.name} (" in note for note in out["notes"])
-    assert out["version"] not in LlamaCpp(1).names()
+    tried = [*out["below"], out["version"]]
+    assert len(tried) == 3
+    retired = {one.name: one for one in listed("retired")}
+    for name in tried:
+        gone = Path(retired[name].adapter)
+        assert not gone.exists(), "a model of gigabytes that nobody is to have"
+        assert any(f"removed models/{gone.name} (" in note for note in out["notes"])
+        assert name not in LlamaCpp(1).names()
     kept = [Path(one.adapter).name for one in listed("challenger")]
     assert sorted(path.name for path in Path("models").iterdir()) == sorted([TWIN, *kept])
     assert unlearned() == waiting
@@ -332,6 +337,42 @@ def test_a_version_below_the_floor_serves_nobody_and_its_feedback_waits_for_more
         f"nothing new to learn from ({len(waiting)} more were tried, and the version was refused)"
         in capsys.readouterr().out
     )
+
+
+def test_what_falls_below_the_floor_is_trained_for_half_as_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database() as (store, _):
+        store.forget(twin=TWIN)
+        store.add(map(said, range(62, 70)))
+    looks: list[list[str]] = [["voice: 0.10 beside 0.60"]]
+    monkeypatch.setattr("blogtwin.stages.rollout.below_floor", lambda *_: looks.pop() if looks else [])
+    keep = Place.keep
+
+    def interrupted(place: Place, turn: Turn) -> None:
+        keep(place, turn)
+        if turn.below:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Place, "keep", interrupted)
+        learn.run(settings(), Workspace.here(settings()), Silent())
+    assert main([*LEARN, "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["outcome"] == "challenger"
+    assert out["sentence"].endswith("it was trained for half as long as the first of this turn, which was refused")
+    (refused,) = out["below"]
+    with database() as (_, register):
+        first, second = register.find(refused), register.find(out["version"])
+        register.retire(out["version"], "the next test begins where the last one ended")
+    assert first
+    assert second
+    assert (first.state, second.state) == ("retired", "challenger")
+    assert read_card(Path(second.adapter)).settings["epochs"] == 0.5
+    assert not Path(first.adapter).exists()
+    assert refused not in LlamaCpp(1).names()
+    assert Path(second.adapter, "deploy").is_dir()
+    assert unlearned() == set()
 
 
 def test_new_posts_are_learned_first_and_a_version_s_parents_are_known(capsys: pytest.CaptureFixture[str]) -> None:

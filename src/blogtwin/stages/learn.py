@@ -3,18 +3,19 @@
 In: the feedback in the database, the blog folder, the champion. Out: a challenger with its first share of the requests, and the
 feedback marked as learned by it, in one transaction. Every step is kept in a file as it ends (turn.py): a run that was killed
 goes on with what it had taken, and what a step made is found or made again, never doubled. What falls below the floor serves
-nobody, and its feedback waits for more.
+nobody: the same is trained for half as long, and for a quarter; then its feedback waits for more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from heapq import nsmallest
 from pathlib import Path
 from typing import Literal
 
+from blogtwin.adapter_folder import read_card
 from blogtwin.config import Method, Settings, model_name
 from blogtwin.errors import InputError, NothingUsable, ProofFailed
 from blogtwin.feedback.store import Store
@@ -29,6 +30,8 @@ from blogtwin.stages.versions import family
 from blogtwin.training import parent
 from blogtwin.workspace import Workspace
 
+_HALVINGS = 2
+_PARTS = {1: "half", 2: "a quarter"}
 Outcome = Literal["not enough", "challenger", "refused"]
 _WANTED: dict[str, tuple[Lesson, ...]] = {
     "auto": ("dpo", "kto", "approved"),
@@ -40,13 +43,17 @@ _WANTED: dict[str, tuple[Lesson, ...]] = {
 
 @dataclass(frozen=True)
 class Learned:
-    """How a turn ended, in a word and in a sentence. version: what came of it. figures: of its evaluation."""
+    """How a turn ended, in a word and in a sentence. version: what came of it. figures: of its evaluation.
+
+    below: versions that the floor refused before.
+    """
 
     outcome: Outcome
     sentence: str
     version: str | None = None
     figures: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
 
 def run(
@@ -76,7 +83,7 @@ def run(
         else:
             progress.note(f"going on with a turn that was cut off; it was {turn.done}")
         learned = at_work.finish(turn)
-        for told in at_work.cleared():
+        for told in at_work.cleared(learned.below):
             progress.note(told)
             notes.append(told)
         return replace(learned, notes=tuple(notes))
@@ -137,10 +144,10 @@ class _AtWork:
         if version and version.state == "candidate":
             self.register.retire(version.name, "its turn was given up before it served")
         self.place.give_up()
-        for told in self.cleared(version.name if version else None):
+        for told in self.cleared([version.name] if version else ()):
             self.progress.note(told)
 
-    def cleared(self, given_up: str | None = None) -> list[str]:
+    def cleared(self, given_up: Collection[str] = ()) -> list[str]:
         """Remove what no version needs any more; tells what that was."""
         return list(leftovers.clear(self.settings, self.register, self.twin, self.place, given_up))
 
@@ -214,6 +221,7 @@ class _AtWork:
 
     def _trained(self, turn: Turn) -> Turn:
         """An adapter for each lesson, the next one going on from it; a training that was cut off goes on from its checkpoint."""
+        self._set_aside(turn)
         before = Path(turn.from_adapter)
         data = self.workspace.training_data
         said = preferences.file_beside(data)
@@ -223,6 +231,8 @@ class _AtWork:
             self.progress.note(f"learning 2/4: train with {method}, from {files[lesson].name}")
             reference = self._reference(turn) if method != "sft" else None
             training = replace(self.settings.training, method=method, from_adapter=before, reference=reference)
+            if turn.epochs and number == len(turn.lessons) - 1:
+                training = replace(training, epochs=turn.epochs)
             if self.settings.learning.replay and (training.sft_weight or method != "dpo"):
                 again = tuple(path for path in _replayed(lesson, data, said) if path.is_file())
                 training = replace(training, replay=again)
@@ -271,15 +281,19 @@ class _AtWork:
             return self._refused(turn, "training made nothing better, and it is the champion as it was")
         if version.state != "candidate":  # the run was killed after its last transaction
             self.place.end()
-            return _challenges(version, {})
+            return _challenges(version, {}, turn)
         self.progress.note("learning 4/4: evaluate it beside the champion")
         champion = champion_of(self.register, self.twin)
         figures, beside = self._measured(turn.version), self._measured(champion.name)
         self.register.measured(turn.version, figures)
         self.register.measured(champion.name, beside)
         if reasons := self._below_floor(turn, turn.version, champion.name):
-            self.register.retire(turn.version, f"below the floor: {'; '.join(reasons)}")
-            return self._refused(turn, "; ".join(reasons), figures)
+            why = "; ".join(reasons)
+            if gentler := self._gentler(turn, turn.version, why):
+                self.progress.note(f"{turn.version} is not let serve: {why}; once more, trained for half as long")
+                return self.finish(self._kept(gentler))
+            self.register.retire(turn.version, f"below the floor: {why}")
+            return self._refused(turn, why, figures)
         rollout.make_room(self.register, self.twin)
         return self._let_serve(turn, turn.version, figures)
 
@@ -293,6 +307,25 @@ class _AtWork:
         reasons = rollout.below_floor(self.place.report(version), self.place.report(first.name))
         return [f"{reason}, beside {first.name}, before readers were asked" for reason in reasons]
 
+    def _gentler(self, turn: Turn, version: str, why: str) -> Turn | None:
+        """The turn, back before its training, to train half as much of what readers said; None: that was tried, or there is none.
+
+        Of a training that went too far a shorter one on the same way may not have: what readers prefer is learned before
+        what it costs shows (docs/experiments.md).
+        """
+        if turn.lessons[-1] not in ("dpo", "kto") or len(turn.below) == _HALVINGS:
+            return None
+        trained_for = read_card(self.place.adapter(turn, len(turn.lessons) - 1)).settings["epochs"]
+        below = {**turn.below, version: why}
+        return turn.model_copy(update={"done": "gathered", "version": None, "below": below, "epochs": trained_for / 2})
+
+    def _set_aside(self, turn: Turn) -> None:
+        """What the floor refused in this turn; here and not when it did, so that a turn that is killed between has the reason."""
+        for name, why in turn.below.items():
+            found = self.register.find(name)
+            if found and found.state == "candidate":
+                self.register.retire(name, f"below the floor: {why}")
+
     def _let_serve(self, turn: Turn, version: str, figures: dict[str, float]) -> Learned:
         """Its first share; with it, in one transaction, the feedback counts as learned, but what was judged again meanwhile."""
         learned = turn.new if turn.lessons[-1] != "posts" else ()
@@ -305,12 +338,14 @@ class _AtWork:
         self.place.end()
         found = self.register.find(version)
         assert found is not None
-        return _challenges(found, figures)
+        return _challenges(found, figures, turn)
 
     def _refused(self, turn: Turn, why: str, figures: dict[str, float] | None = None) -> Learned:
         """It serves nobody; its feedback stays unlearned, and is tried again together with more."""
         self.place.end(Refusal.of(turn, turn.version or "", why))
-        return Learned("refused", f"{turn.version} is not let serve: {why}", turn.version, figures)
+        gentler = f", and half as much training, {len(turn.below)} times, was no help" if turn.below else ""
+        sentence = f"{turn.version} is not let serve: {why}{gentler}"
+        return Learned("refused", sentence, turn.version, figures, below=tuple(turn.below))
 
     def _measured(self, version: str) -> dict[str, float]:
         """The figures of an evaluation, which is not done again while nothing of it has changed."""
@@ -332,6 +367,10 @@ def _replayed(lesson: Lesson, posts: Path, said: Path) -> tuple[Path, ...]:
     return (posts,) if lesson == "approved" else (posts, preferences.approved_beside(said))
 
 
-def _challenges(version: Version, figures: dict[str, float]) -> Learned:
+def _challenges(version: Version, figures: dict[str, float], turn: Turn) -> Learned:
     sentence = f"{version.name} serves as a {version.state}, with {version.share}% of the requests"
-    return Learned("challenger", sentence, version.name, figures)
+    if turn.below:
+        sentence += (
+            f"; it was trained for {_PARTS[len(turn.below)]} as long as the first of this turn, which was refused"
+        )
+    return Learned("challenger", sentence, version.name, figures, below=tuple(turn.below))

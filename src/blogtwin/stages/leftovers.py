@@ -24,12 +24,12 @@ from blogtwin.workspace import deployments, forget_deployment
 
 
 def clear(
-    settings: Settings, register: Versions, twin: str, place: Place | None = None, given_up: str | None = None
+    settings: Settings, register: Versions, twin: str, place: Place | None = None, given_up: Collection[str] = ()
 ) -> Iterator[str]:
     """Remove what nobody needs of `twin`, after a promotion or a turn; tells what it did, and what could not be done.
 
     Of versions more than deployment.keep, those that neither serve nor may, nor are what a rollback would go back to; candidates
-    are retired for it. The version that was refused last, and the one that was `given_up`. Then the folders of turns; see
+    are retired for it. The version that was refused last, and those that were `given_up`. Then the folders of turns; see
     `_folders`. Nothing while a turn is open, which does this at its end. place: of its turns; None: where the twin lives.
     """
     try:
@@ -40,7 +40,7 @@ def clear(
         if place.open_turn():
             return
         refused = place.refused()
-        unwanted = {given_up, refused.version if refused else None}
+        unwanted = {*given_up, *([refused.version] if refused else ())}
         yield from _versions(settings, register, twin, unwanted)
         yield from _folders(register, twin, place, made)
     except (BlogtwinError, OSError) as fault:
@@ -52,7 +52,7 @@ def _place(register: Versions, twin: str) -> Place | None:
     return None if folder is None else Place(twin, folder / "models")
 
 
-def _versions(settings: Settings, register: Versions, twin: str, unwanted: Collection[str | None]) -> Iterator[str]:
+def _versions(settings: Settings, register: Versions, twin: str, unwanted: Collection[str]) -> Iterator[str]:
     """Old versions leave their runtimes, and the unwanted at once."""
     known = {one.name: one for one in register.list(twin)}
     dated = [one for one in deployments() if one.name == one.version and versions.family(one.name) == twin]
@@ -90,25 +90,28 @@ def _removed(runtime: Runtime, wanted: Collection[Version], needed: Collection[s
 def _folders(register: Versions, twin: str, place: Place, made: dict[str, str]) -> Iterator[str]:
     """The folders of a turn go when nothing is deployed from them, and no version that is there was trained on from them.
 
-    made: folder → its turn. Of those that are the parent of a version that is there, deploy/ goes, with the model of gigabytes.
+    made: folder → its turn; of a turn that has a version, those that led to it stay, and those of its refused versions do not.
+    Of those that are the parent of a version that is there, deploy/ goes, with the model of gigabytes.
     """
     needed, there = register.needed(twin), deployments()
     known = register.list(twin)
     alive = {Path(one.adapter).name for one in known if one.name in needed} | {Path(one.adapter).name for one in there}
     living = {one.parent for one in known if one.name in needed or _deployed(one, there)} - {None}
     parents = {Path(one.adapter).name for one in known if one.name in living}
+    ends = {Path(one.adapter).name for one in known}
     serving = {turn for name, turn in made.items() if name in alive}
     learned_from = {turn for name, turn in made.items() if name in parents}
     for name, turn in sorted(made.items()):
-        if turn in serving:
+        if name in alive or (turn in serving and name not in ends):
             continue
         folder = place.models / name
-        gone = folder / "deploy" if turn in learned_from else folder
+        learned = name in parents or (turn in learned_from and name not in ends)
+        gone = folder / "deploy" if learned else folder
         if gone.is_dir():
             megabytes = sum(file.stat().st_size for file in gone.rglob("*") if file.is_file()) / 1e6
             shutil.rmtree(gone)
             yield f"removed {gone} ({megabytes:,.0f} MB), which no version needs any more"
-        if turn not in learned_from:
+        if not learned:
             place.forget(name)
 
 

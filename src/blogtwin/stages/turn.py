@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from blogtwin import atomic, jsonl, workspace
 from blogtwin.errors import BlogtwinError, InputError
@@ -33,7 +33,8 @@ class Turn(Record):
     """id: of what it learns from. parent, from_adapter: the version it goes on from, and its adapter folder.
 
     new: ids of the judgements that no version has learned from. read_at: when they were read. posts: how many are new.
-    lessons: in their order. version: what was deployed.
+    lessons: in their order. version: what was deployed. below: versions of this turn that the floor refused, and why; after
+    each, the last lesson is trained for half as many `epochs`.
     """
 
     id: str
@@ -46,6 +47,8 @@ class Turn(Record):
     lessons: tuple[Lesson, ...] = ()
     done: Step = "taken"
     version: str | None = None
+    below: dict[str, str] = Field(default_factory=dict)
+    epochs: float | None = None
 
     def has(self, step: Step) -> bool:
         """Whether `step` is behind it."""
@@ -131,9 +134,10 @@ class Place:
         (self._folder / "folders" / folder).unlink(missing_ok=True)
 
     def adapter(self, turn: Turn, lesson: int) -> Path:
-        """The adapter folder of one lesson; the last one's is the version's."""
-        last = lesson == len(turn.lessons) - 1
-        return self.models / f"{self._twin}-{turn.id}{'' if last else f'-{turn.lessons[lesson]}'}"
+        """The adapter folder of one lesson; the last one's is the version's, and another one after each that was refused."""
+        if lesson < len(turn.lessons) - 1:
+            return self.models / f"{self._twin}-{turn.id}-{turn.lessons[lesson]}"
+        return self.models / f"{self._twin}-{turn.id}{f'-{len(turn.below) + 1}' if turn.below else ''}"
 
     def report(self, version: str) -> Path:
         """Where the evaluation of a version goes."""

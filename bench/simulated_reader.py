@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
 _JOINT = re.compile(r"(?:,|;|:| –| —)?\s+(?=(?:and|but|so|which|because|where|while|though)\s)|[,;:]\s+", re.IGNORECASE)
 _BEFORE, _AFTER = 6, 4  # words at least on either side of a joint at which a sentence is cut
 

@@ -57,7 +57,8 @@ def filled(root: Path) -> Workspace:
 
 def pair(day: int) -> dict[str, str]:
     worse = "In conclusion, every day is a rich tapestry. Let us delve into it."
-    return {"prompt": f"Write about day {day}.", "chosen": example(day).output[:90], "rejected": worse}
+    kind = {"id": f"{day:016}", "origin": "choice"} if day % 2 else {}  # of a model's draft, or of a writer's text
+    return {"prompt": f"Write about day {day}.", "chosen": example(day).output[:90], "rejected": worse} | kind
 
 
 def run(backend: TrainingBackend, chosen: Settings, place: Workspace, progress: Progress | None = None) -> StageResult:

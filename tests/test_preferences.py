@@ -247,6 +247,22 @@ def test_the_first_dpo_loss_is_log_2_and_the_parents_own(parent: Path, workspace
     assert first["eval_margin"] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_a_draft_that_was_liked_is_preferred_and_no_example_of_how_to_write(parent: Path, workspace: Workspace) -> None:
+    """Else the twin would learn its own words, and grow more like itself."""
+    losses = {}
+    for origin in ("edit", "choice", "rating"):
+        own = [pair(day) | {"id": f"{day:016}", "origin": origin} for day in range(20)]
+        write(workspace.training_data, own)
+        there = replace(workspace, model=workspace.model.with_name(origin))
+        finetune.run(settings(parent, epochs=1.0), there, Silent())
+        log = [entry for _, entry in jsonl.lines(there.model / "training_log.jsonl")]
+        losses[origin] = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+        assert log[-1]["eval_margin"] > 0.01
+    assert losses["edit"][0] > 1
+    assert losses["choice"][0] == pytest.approx(0.693147, abs=1e-5)
+    assert losses["rating"] == losses["choice"]
+
+
 @pytest.mark.parametrize("method", ["dpo", "kto"])
 def test_what_it_learned_before_counts_where_it_stays_close_to_an_earlier_adapter(
     method: str, parent: Path, workspace: Workspace

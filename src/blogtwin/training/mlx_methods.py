@@ -86,15 +86,19 @@ class Supervised:
 
 @dataclass(frozen=True)
 class _Pair:
-    """chosen, rejected: the prompt with either answer. before: what the reference thinks of each, Σ log p."""
+    """chosen, rejected: the prompt with either answer. before: what the reference thinks of each, Σ log p.
+
+    example: as of PairRow.
+    """
 
     chosen: Row
     rejected: Row
+    example: bool
     before: tuple[float, float] = (0.0, 0.0)
 
 
 class Paired:
-    """-log σ(β·margin) of each pair, and the better answer's mean cross-entropy beside it; the mean over the batch.
+    """-log σ(β·margin) of each pair, and the mean cross-entropy of a better answer that is an example; the mean over the batch.
 
     margin: how much more likely the better answer is than with the reference, less the same of the worse one, in nats.
     """
@@ -103,7 +107,8 @@ class Paired:
         self.settings = lesson.job.settings
         sides = (cast(Sequence[PairRow], rows) for rows in (lesson.train, lesson.validation))
         self.rows, self.held_out = (
-            [_Pair(_row(pair.prompt, pair.chosen), _row(pair.prompt, pair.rejected)) for pair in side] for side in sides
+            [_Pair(_row(pair.prompt, pair.chosen), _row(pair.prompt, pair.rejected), pair.example) for pair in side]
+            for side in sides
         )
 
     def prepare(self, model: Any, progress: Progress) -> None:
@@ -136,8 +141,9 @@ class Paired:
         return share * self._value(pair, log_probability(model, pair.chosen), log_probability(model, pair.rejected))
 
     def _value(self, pair: _Pair, chosen: Any, rejected: Any) -> Any:
+        preferred = mx.logaddexp(0.0, -self._margin(pair, chosen, rejected))
         learned = -chosen / _answered(pair.chosen)
-        return mx.logaddexp(0.0, -self._margin(pair, chosen, rejected)) + self.settings.sft_weight * learned
+        return preferred + self.settings.sft_weight * learned if pair.example else preferred
 
     def _margin(self, pair: _Pair, chosen: Any, rejected: Any) -> Any:
         return self.settings.beta * ((chosen - pair.before[0]) - (rejected - pair.before[1]))

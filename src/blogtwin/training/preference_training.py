@@ -5,7 +5,9 @@ unless the settings name a reference. Out: checkpoints with their log; resumed b
 
 DPO: Rafailov et al., 2023, arXiv:2305.18290; with the better answer learned as an example beside it, as Pang et al., 2024,
 arXiv:2404.19733 (measured on 70 pairs with a model of 3.5 million at a high rate: the loss on held-out better answers rose by
-0.14 nats a token without it and by 0.04 with it, at the same accuracy). KTO: Ethayarajh et al., 2024, arXiv:2402.01306.
+0.14 nats a token without it and by 0.04 with it, at the same accuracy). But where the better answer is a draft that a reader
+liked, it is no example: a twin that learns its own words grows more like itself, and less like its author (Shumailov et al.,
+2024, Nature 631; docs/experiments.md). KTO: Ethayarajh et al., 2024, arXiv:2402.01306.
 """
 
 from __future__ import annotations
@@ -46,7 +48,15 @@ def _dpo(lesson: Lesson, engine: Engine) -> _Dpo:
     settings = lesson.job.settings
     losses = {"sigmoid": 1.0, "sft": settings.sft_weight} if settings.sft_weight else {"sigmoid": 1.0}
     sides = [
-        [{"prompt_ids": row.prompt, "chosen_ids": row.chosen, "rejected_ids": row.rejected} for row in rows]
+        [
+            {
+                "prompt_ids": row.prompt,
+                "chosen_ids": row.chosen,
+                "rejected_ids": row.rejected,
+                _Dpo.EXAMPLE: float(row.example),
+            }
+            for row in rows
+        ]
         for rows in (cast(Sequence[PairRow], lesson.train), cast(Sequence[PairRow], lesson.validation))
     ]
     own = {"beta": settings.beta, "loss_type": list(losses), "loss_weights": list(losses.values())}
@@ -57,7 +67,18 @@ def _dpo(lesson: Lesson, engine: Engine) -> _Dpo:
         processing_class=lesson.tokenizer,
     )
     trainer.rows, trainer.validation_rows = sides
+    trainer.sft_weight = settings.sft_weight
+    trainer.data_collator = _marking(trainer.data_collator)
     return trainer
+
+
+def _marking(collate: Callable[[Columns], dict[str, Any]]) -> Callable[[Columns], dict[str, Any]]:
+    """trl's collator, which passes on whether a row is an example."""
+
+    def marked(rows: Columns) -> dict[str, Any]:
+        return {**collate(rows), _Dpo.EXAMPLE: torch.tensor([row[_Dpo.EXAMPLE] for row in rows])}
+
+    return marked
 
 
 def _kto(lesson: Lesson, engine: Engine) -> _Kto:
@@ -199,10 +220,24 @@ def _alone(accelerator: Any) -> Iterator[None]:
 
 
 class _Dpo(_AgainstParent, DPOTrainer):  # type: ignore[misc]  # trl ships no types
-    """Pairs."""
+    """Pairs, one at a time, so that trl's weight of the loss on the better answer can be each one's own."""
 
+    EXAMPLE: ClassVar = "example"  # the name of the column
+    sft_weight: float
     reference = ("ref_chosen_logps", "ref_rejected_logps")
     told: ClassVar = {"accuracy": "rewards/accuracies", "margin": "rewards/margins"}
+
+    def _set_signature_columns_if_needed(self: Any) -> None:
+        super()._set_signature_columns_if_needed()
+        if self.EXAMPLE not in self._signature_columns:
+            self._signature_columns.append(self.EXAMPLE)
+
+    def compute_loss(self: Any, model: Any, inputs: Any, *given: Any, **named: Any) -> Any:
+        """One pair's part of the mean."""
+        (example,) = inputs.pop(self.EXAMPLE).tolist()
+        if self.sft_weight:
+            self.loss_weights[-1] = self.sft_weight * example
+        return super().compute_loss(model, inputs, *given, **named)
 
 
 class _Kto(_AgainstParent, KTOTrainer):  # type: ignore[misc]  # trl ships no types

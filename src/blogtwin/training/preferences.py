@@ -26,13 +26,17 @@ _GIVEN = 20  # characters; two answers that have fewer in common begin alike by 
 
 @dataclass(frozen=True)
 class Pair:
-    """For `prompt`, below the turns of `before`, `chosen` is better than `rejected`. goes_on: their end is not learned."""
+    """For `prompt`, below the turns of `before`, `chosen` is better than `rejected`. goes_on: their end is not learned.
+
+    draft: the better answer, too, is a model's, so that it is preferred, and no example of how to write.
+    """
 
     prompt: str
     chosen: str
     rejected: str
     before: tuple[Message, ...] = ()
     goes_on: bool = False
+    draft: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def _pair(path: Path, number: int, value: dict[str, object], method: Method) -> 
             own = Preference.model_validate(value)
         except ValidationError as fault:
             raise broken(path, number, fault, "Preference") from fault
-        return Pair(own.prompt, own.chosen, own.rejected, own.before, own.goes_on)
+        return Pair(own.prompt, own.chosen, own.rejected, own.before, own.goes_on, draft=own.origin != "edit")
     before, prompt = question_of(path, number, value)
     chosen, rejected = (text_of(path, number, value, field) for field in ("chosen", "rejected"))
     return Pair(prompt, chosen, rejected, before)

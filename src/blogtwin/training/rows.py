@@ -34,11 +34,12 @@ class Row:
 
 @dataclass(frozen=True)
 class PairRow:
-    """Tokens of a prompt and of its better and its worse answer."""
+    """Tokens of a prompt and of its better and its worse answer. example: the better one is learned as an example, too."""
 
     prompt: list[int]
     chosen: list[int]
     rejected: list[int]
+    example: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ def paired(
     for pair in pairs:
         if isinstance(pair, Example):
             known = tokenized([pair], tokenizer, template, system, max_length)
-            rows += [PairRow(row.tokens[: row.prompt], *[row.tokens[row.prompt :]] * 2) for row in known.rows]
+            for row in known.rows:
+                answer = row.tokens[row.prompt :]
+                rows.append(PairRow(row.tokens[: row.prompt], answer, answer))
             cut += known.cut
             continue
         answers = [_answer(template, text, pair.goes_on) for text in (pair.chosen, pair.rejected)]
@@ -107,7 +110,7 @@ def paired(
             conversation, answers, numbers, shared, tokenizer, template, max_length
         )
         if chosen and rejected and chosen != rejected:
-            rows.append(PairRow(prompt, chosen, rejected))
+            rows.append(PairRow(prompt, chosen, rejected, example=not pair.draft))
             cut += shortened
     return Rows(rows, cut, len(pairs) - len(rows))
 

@@ -1,9 +1,10 @@
 """The loop, closed: a reader with a taste of their own chooses, edits and rates, and the twin learns it, round by round.
 
-    uv run python bench/loop.py POSTS BASE [--rounds 4] [--requests 40] [--ratings 800] [--longest 14] [--folder KEPT]
+    uv run python bench/loop.py POSTS BASE [--rounds 4] [--requests 40] [--ratings 800]
+        [--reader short] [--limit 14] [--folder KEPT]
 
-POSTS is a folder of posts, BASE a Hugging Face folder. The simulated reader (simulated_reader.py) likes short sentences and no
-exclamation marks, and tells nobody. All else is real: the pipeline, a server that is asked over HTTP, `blogtwin learn`, the
+POSTS is a folder of posts, BASE a Hugging Face folder. The simulated reader (simulated_reader.py) has a taste and tells
+nobody. All else is real: the pipeline, a server that is asked over HTTP, `blogtwin learn`, the
 new version's share of the traffic, and the rule that promotes it or rolls it back.
 
 Of each version: the share of drafts on held-out topics that satisfy the reader, the voice with its interval, its difference from
@@ -23,18 +24,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from simulated_reader import Reader
+from simulated_reader import Plain, Reader, Short
 
 TWIN = "bench"
+READERS: dict[str, Callable[[float], Reader]] = {"short": Short, "plain": Plain}
 TOKENS = 120
 TESTED = 400  # drafts on held-out topics that each version is measured by
+LOOK = 25  # ratings between two looks at what readers said
 ANSWERS = 48  # that the voice is measured on
 
 
@@ -124,7 +127,7 @@ def try_out(work: Work, client: httpx.Client, name: str, topics: list[str], most
     for number in range(1, most + 1):
         answer = draft(client, topics[number % len(topics)], "finetuned", session=f"{name}-{number}")
         judge(client, answer["request_id"], rating=1 if work.reader.satisfied(answer["text"]) else -1)
-        if number % 20 == 0:
+        if number % LOOK == 0:
             work.blogtwin(
                 "learn", "--model-name", TWIN, "--minimum", "1000000"
             )  # looks at what readers said, and no more
@@ -271,7 +274,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--requests", type=int, default=40, help="texts that the reader corrects in each round")
     parser.add_argument("--ratings", type=int, default=800, help="in one trial of a challenger, at most")
-    parser.add_argument("--longest", type=float, default=14, help="words a sentence that the reader still likes")
+    parser.add_argument("--reader", choices=READERS, default="short", help="what the reader likes: simulated_reader.py")
+    parser.add_argument("--limit", type=float, default=14, help="of what that reader counts")
     parser.add_argument("--folder", type=Path, help="where to work; what an earlier run left is taken up")
     wanted = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -283,12 +287,12 @@ def main() -> None:
             "training": {"base_model": str(base)},
             "deployment": {"model_name": f"{TWIN}:latest", "runtime": "llama-cpp", "temperature": 1.0, "keep": 20},
             "server": {"per_minute": 100_000},
-            "evaluation": {"samples": ANSWERS},
+            "evaluation": {"samples": ANSWERS, "max_tokens": 300, "perplexity_examples": 60, "few_shot_posts": 0},
             "learning": {"minimum": 5},
         }
         (folder / "pipeline_config.yaml").write_text(json.dumps(settings), "utf-8")  # JSON is YAML
         environment = {**os.environ, "BLOGTWIN_HOME": str(folder.resolve() / "home")}
-        work = Work(folder, environment, Reader(wanted.longest))
+        work = Work(folder, environment, READERS[wanted.reader](wanted.limit))
         work.blogtwin("pipeline")
         client = stack.enter_context(work.server())
         (first,) = [name for name, one in work.versions().items() if one["state"] == "champion"]

@@ -29,11 +29,11 @@ from blogtwin.records import Example, content_id
 from blogtwin.service_records import Draft, Feedback
 from blogtwin.training import examples, models, rows
 from blogtwin.training.tokenizer import load
-from simulated_reader import Reader, sentences
+from simulated_reader import Short, sentences
 
 TOKENS = 70  # of a draft
 TITLES, FRESH = 100, 3  # drafts of each held-out title
-READER = Reader(longest=11)
+READER = Short(11)
 MEASURED = 40  # held-out titles, and held-out examples
 SYSTEM = TrainingSettings().system_prompt
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -60,16 +61,21 @@ def habits(posts: Sequence[str]) -> tuple[Habit, ...]:
 
     Of mere prose, as `words.prose` gives it, formatting sees no code and no links; the others see what they see anyway.
     """
+    return _habits(tuple(posts))
+
+
+@lru_cache(maxsize=2)  # an evaluation asks for one author's a few times, and 400 posts take seconds
+def _habits(posts: tuple[str, ...]) -> tuple[Habit, ...]:
     pieces = _pieces(posts)
     plain = [unsigned(piece) for piece in pieces]
-    posts = [unsigned(post) for post in posts]
+    whole = [unsigned(post) for post in posts]
     everywhere = _everywhere(plain)
     of_words = (
         _function_words(plain, everywhere),
-        _word_order(posts, everywhere),
-        _letter_sequences(posts),
+        _word_order(whole, everywhere),
+        _letter_sequences(whole),
         _punctuation(plain),
-        _rhythm(posts),
+        _rhythm(whole),
         _vocabulary(plain, everywhere),
     )
     return (*(_unsigned(one) for one in of_words), _formatting(pieces))
@@ -118,11 +124,12 @@ def _delta(name: str, pieces: Sequence[str], count: Callable[[str], Array], weig
 
 def _everywhere(pieces: Sequence[str]) -> list[str]:
     """The words found in a good share of all pieces, most frequent first; a word of one subject is not among them."""
-    found = [Counter(words(piece)) for piece in pieces]
-    total = sum(found, Counter[str]())
-    return [
-        word for word, _ in _ranked(total) if sum(word in piece for piece in found) >= FUNCTION_WORD_SHARE * len(pieces)
-    ]
+    total, found_in = Counter[str](), Counter[str]()
+    for piece in pieces:
+        counted = Counter(words(piece))
+        total.update(counted)
+        found_in.update(counted.keys())
+    return [word for word, _ in _ranked(total) if found_in[word] >= FUNCTION_WORD_SHARE * len(pieces)]
 
 
 def _function_words(pieces: Sequence[str], everywhere: Sequence[str]) -> Habit:
@@ -142,7 +149,7 @@ def _word_order(posts: Sequence[str], everywhere: Sequence[str]) -> Habit:
         found = [one if one in kept or not one[0].isalnum() else "*" for one in tokens(text)]
         return [f"{one} {other}" for one, other in pairwise(found)]
 
-    total = sum((Counter(pairs(post)) for post in posts), Counter[str]())
+    total = _together(map(pairs, posts))
     known = _ranked(total)[:NGRAMS]
     count = _counter([pair for pair, _ in known], pairs)
 
@@ -203,9 +210,9 @@ def _letter_sequences(posts: Sequence[str]) -> Habit:
     Character n-grams: Kešelj et al., 2003, PACLING; Stamatatos, 2009, JASIST 60(3). Square roots of the shares keep the
     few commonest sequences from deciding alone, as plain cosine would let them.
     """
-    total = sum((Counter(_sequences(post)) for post in posts), Counter[str]())
-    count = _counter([sequence for sequence, _ in _ranked(total)[:NGRAMS]], _sequences)
-    author = np.array([total[sequence] for sequence, _ in _ranked(total)[:NGRAMS]], dtype=np.float64)
+    known = _ranked(_together(map(_sequences, posts)))[:NGRAMS]
+    count = _counter([sequence for sequence, _ in known], _sequences)
+    author = np.array([times for _, times in known], dtype=np.float64)
     author /= max(author.sum(), 1)
 
     def distance(added: Array) -> Array:
@@ -242,6 +249,14 @@ def _rhythm(posts: Sequence[str]) -> Habit:
         return np.asarray(np.abs(cumulated(added) - author).sum(2).mean(1) / per_doubling)
 
     return Habit("rhythm", count, distance)
+
+
+def _together(texts: Iterable[Sequence[str]]) -> Counter[str]:
+    """How often each unit is found in all texts together."""
+    total = Counter[str]()
+    for units in texts:
+        total.update(units)
+    return total
 
 
 def _counter(features: Sequence[str], split: Callable[[str], list[str]]) -> Callable[[str], Array]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from blogtwin import workspace
 from blogtwin.chat_template import LLAMA3
 from blogtwin.errors import ModelError
 from blogtwin.evaluation import perplexity
 from blogtwin.evaluation.perplexity import HeldOut, Losses, answer_losses
+from blogtwin.evaluation.verdict import Side
 from blogtwin.progress import Silent
 from blogtwin.records import Message
+from blogtwin.stages import kept_losses
 
 TEXTS = (
     "The tide went out at six.\n\nI followed it, with a lamp.",
@@ -143,3 +147,27 @@ def test_kinds_are_told_apart_and_add_up() -> None:
     assert kinds["section"].twin == [2.0]
     assert sum(len(part.answers) for part in kinds.values()) == len(answers)
     assert "perplexity_few_shot" not in whole.perplexities()
+
+
+def test_what_was_measured_before_is_not_again(
+    tiny_base: Path, tiny_adapter: Path, answers: list[HeldOut], losses: Losses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next version of a twin has the same base, whose part is the half of the work and more."""
+    read: list[int] = []
+    nats = perplexity._nats
+    monkeypatch.setattr(perplexity, "_nats", lambda model, rows: read.append(len(rows)) or nats(model, rows))
+
+    def kept(version: str) -> Losses:
+        def compute(known: Mapping[Side, list[float]]) -> Losses:
+            return answer_losses(tiny_base, tiny_adapter, answers, False, 1, Silent(), known)
+
+        return kept_losses.kept(f"{version} on tiny", "tiny", answers, compute)
+
+    first, second, third = kept("one"), kept("another"), kept("one")
+    assert sum(read) == 3 * len(answers), "the base once, each version once"
+    assert first == second == third
+    assert first.base == pytest.approx(losses.base, rel=1e-6)
+    assert first.twin == pytest.approx(losses.twin, rel=1e-6)
+    for path in (workspace.home() / "losses").glob("*.json"):
+        path.write_text("{", "utf-8")
+    assert kept("one") == first

@@ -7,12 +7,13 @@ the adapter switched off it is the base again, and with real posts before its pr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from blogtwin.evaluation.reference import load
+from blogtwin.evaluation.verdict import Side
 from blogtwin.progress import Progress
 
 _BATCH_TOKENS = 2048  # padding included; enough to keep a processor busy, and little memory
@@ -82,31 +83,47 @@ class Losses:
         )
 
 
+def sides(answers: Sequence[HeldOut]) -> dict[Side, Sequence[HeldOut]]:
+    """What each side reads; without the few-shot base where no answer has `shown`.
+
+    An answer that leaves no room for posts is asked without them, as a user would have to.
+    """
+    found: dict[Side, Sequence[HeldOut]] = {"twin": answers, "base": answers}
+    if any(answer.shown for answer in answers):
+        found["few-shot"] = [
+            replace(answer, tokens=answer.shown, prompt=len(answer.shown) - answer.counted) if answer.shown else answer
+            for answer in answers
+        ]
+    return found
+
+
 def answer_losses(
-    base: Path, adapter: Path, answers: Sequence[HeldOut], bf16: bool, threads: int | None, progress: Progress
+    base: Path,
+    adapter: Path,
+    answers: Sequence[HeldOut],
+    bf16: bool,
+    threads: int | None,
+    progress: Progress,
+    known: Mapping[Side, list[float]] | None = None,
 ) -> Losses:
     """What twin and base lose on each answer, and the few-shot base where an answer has `shown`.
 
-    bf16: whether weights are held in bfloat16, else in float32. base: the folder of the base model. Raises ModelError for a
-    base or an adapter that does not load.
+    bf16: whether weights are held in bfloat16, else in float32. base: the folder of the base model. known: losses of sides
+    that were measured before, and are not again. Raises ModelError for a base or an adapter that does not load.
     """
     import torch
 
+    losses: dict[Side, list[float]] = dict(known or {})
+    wanted = {side: rows for side, rows in sides(answers).items() if side not in losses}
+    if not wanted:
+        return Losses(answers, losses["base"], losses["twin"], losses.get("few-shot"))
     if threads:
         torch.set_num_threads(threads)
     model = load(base, adapter, bf16)
-    # An answer that leaves no room for posts is asked without them, as a user would have to.
-    behind_posts = [
-        replace(answer, tokens=answer.shown, prompt=len(answer.shown) - answer.counted) if answer.shown else answer
-        for answer in answers
-    ]
-    sides = [("twin", answers, _nats), ("base", answers, _without_adapter)]
-    if any(answer.shown for answer in answers):
-        sides.append(("few-shot", behind_posts, _without_adapter))
-    losses: dict[str, list[float]] = {}
-    total = sum(len(row.tokens) for _, rows, _ in sides for row in rows)
+    total = sum(len(row.tokens) for rows in wanted.values() for row in rows)
     with torch.inference_mode(), progress.task("Perplexity of base and twin", total, "tokens") as task:
-        for side, rows, nats in sides:
+        for side, rows in wanted.items():
+            nats = _nats if side == "twin" else _without_adapter
             losses[side] = [0.0] * len(rows)
             for batch in _batches(rows):
                 asked = [rows[index] for index in batch]

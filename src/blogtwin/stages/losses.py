@@ -86,8 +86,9 @@ def losses(settings: Settings, served: Served, material: Material, progress: Pro
     bf16 = Precision.choose(size, detect_hardware_platform()).bf16
     found = kept(
         f"{card.base_hash} {hash_file(adapter / WEIGHTS)} {bf16}",
+        f"{card.base_hash} {bf16}",
         answers,
-        lambda: answer_losses(base, adapter, answers, bf16, settings.machine.threads, progress),
+        lambda known: answer_losses(base, adapter, answers, bf16, settings.machine.threads, progress, known),
     )
     return Measured(found, cut, left_out, remarks)
 

@@ -221,6 +221,8 @@ def made_worse(work: Work, client: httpx.Client, first: str, most: int) -> Row:
     work.blogtwin("finetune", *told, "--output", "models/worse", "--lr", "2e-3", "--epochs", "3")
     work.blogtwin("deploy", "--model-path", "models/worse", "--model-name", TWIN, "--challenger")
     (name,) = set(work.versions()) - before
+    for other in [one["name"] for one in work.versions().values() if one["state"] == "challenger"]:
+        work.blogtwin("models", "retire", other)  # it has its trial alone
     work.blogtwin("models", "traffic", f"{name}=50")
     figures = measured(
         work, client, name, first, work.titles("validation.jsonl")

@@ -180,9 +180,7 @@ class Counts(Record):
     left_out: int  # examples whose prompt alone was too long
     prompts: int
     held_out_titles: int
-    answers_a_title: int = (
-        1  # of each side; the first is in `sample_comparisons`, and all are what the voice is measured on
-    )
+    answers_a_title: int = 1  # of each side, all for the voice; the first is in `sample_comparisons`
     training_posts: int  # posts of the author's profile
 
 

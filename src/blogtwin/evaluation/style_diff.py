@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from math import log, sqrt
 from typing import Literal, NamedTuple
 
@@ -139,7 +140,7 @@ def _openings(mine: Sequence[_Text], theirs: Sequence[_Text]) -> list[Difference
     )
     for kind, unit, length in kinds:
         sides = [[_first(text, kind, length) for text in side] for side in (mine, theirs)]
-        common = [sum(map(Counter, side), Counter[str]()).most_common(30) for side in sides]
+        common = [Counter(chain.from_iterable(side)).most_common(30) for side in sides]
         for opening in sorted({what for side in common for what, times in side if times >= 3}):
             counted = [Counted([text.count(opening) for text in side], [len(text) for text in side]) for side in sides]
             rates = [sum(side.times) / max(1, sum(side.sizes)) for side in counted]

@@ -77,7 +77,7 @@ def run(names: Sequence[str], settings: Settings, workspace: Workspace, progress
             ComparedAnswers(prompt=prompt, answers={name: each[number] for name, each in answers.items()})
             for number, prompt in enumerate(prompts)
         ),
-        held_out_titles=sum(question.post is not None for question in asked),
+        held_out_titles=len(held_out.titles(asked)),
         prompts=len(asked),
         seed=seed,
         sampling=twins[0].sampling(settings.evaluation),
@@ -117,7 +117,7 @@ def _measured(
         model_hash=one.twin.artifact.weights(),
         data_hash=one.card.data_hash,
         base_model=one.card.base_model,
-        voice=voice_score(material.posts, _posts(asked), base, said.to_titles, seed),
+        voice=voice_score(material.posts, held_out.posts(asked), base, said.to_titles, seed),
         perplexity=perplexities.get("perplexity"),
         perplexity_per_word=perplexities.get("perplexity_per_word"),
         copied_answers=len(measures.copying.copied),
@@ -136,15 +136,11 @@ def _pairs(
 ) -> tuple[Paired, ...]:
     """Every two versions by voice and by perplexity, each measure with its correction for how many pairs there are."""
     to_titles = {name: one.to_titles for name, one in said.items()}
-    voices = voice_pairs(material.posts, _posts(asked), base, to_titles, seed)
+    voices = voice_pairs(material.posts, held_out.posts(asked), base, to_titles, seed)
     nats = {name: [one.twin for one in by_post(found.losses)] for name, found in lost.items() if found.losses}
     words = next(([one.words for one in by_post(found.losses)] for found in lost.values() if found.losses), [])
     same = {name: values for name, values in nats.items() if len(values) == len(words)}
     return holm(voices) + holm(loss_pairs(same, words, seed))
-
-
-def _posts(asked: Sequence[Question]) -> list[str]:
-    return [question.post for question in asked if question.post is not None]
 
 
 def _remarks(twins: Sequence[Served], lost: Mapping[str, Measured]) -> list[str]:

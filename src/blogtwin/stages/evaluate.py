@@ -107,7 +107,7 @@ def run(settings: Settings, workspace: Workspace, progress: Progress) -> StageRe
 def _shown(settings: Settings, served: Served, material: Material, asked: list[Question]) -> list[Shown]:
     """For each held-out title the posts that the base is shown; nothing where none had room."""
     evaluation, artifact = settings.evaluation, served.twin.artifact
-    titles = [question.prompt for question in asked if question.post is not None]
+    titles = [question.prompt for question in held_out.titles(asked)]
     if not titles or not evaluation.few_shot_posts:
         return []
     template, pieces = TEMPLATES[served.card.template], Pieces(served.tokenizer)

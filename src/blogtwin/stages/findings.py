@@ -33,7 +33,7 @@ from blogtwin.evaluation.voice_pairs import loss_pairs, voice_pairs
 from blogtwin.evaluation.words import cut
 from blogtwin.privacy import stand_ins
 from blogtwin.progress import Progress
-from blogtwin.stages import quiz, versions
+from blogtwin.stages import held_out, quiz, versions
 from blogtwin.stages.answers import seed_of
 from blogtwin.stages.authorship import authorship_test
 from blogtwin.stages.few_shot import Shown
@@ -67,12 +67,12 @@ class Findings:
     @property
     def titles(self) -> int:
         """How many questions, the first ones, are held-out titles."""
-        return sum(question.post is not None for question in self.asked)
+        return len(held_out.titles(self.asked))
 
     @property
     def posts(self) -> list[str]:
         """The author's own posts under these titles."""
-        return [question.post for question in self.asked if question.post is not None]
+        return held_out.posts(self.asked)
 
     def of_titles(self, side: Side) -> list[str]:
         """A side's answers to them."""

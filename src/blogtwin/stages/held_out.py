@@ -87,10 +87,19 @@ def questions(held_out: Sequence[Example], evaluation: EvaluationSettings) -> li
     return chosen + [Question(prompt, None) for prompt in _test_prompts(evaluation) if prompt not in asked]
 
 
+def titles(asked: Sequence[Question]) -> list[Question]:
+    """Those under which the author has a post; they are asked first."""
+    return [question for question in asked if question.post is not None]
+
+
+def posts(asked: Sequence[Question]) -> list[str]:
+    """The author's own posts under these titles."""
+    return [question.post for question in asked if question.post is not None]
+
+
 def answers_a_title(asked: Sequence[Question], evaluation: EvaluationSettings) -> int:
     """How often each held-out title is answered, so that there are `samples` answers where there are fewer titles."""
-    titles = sum(question.post is not None for question in asked)
-    return max(1, evaluation.samples // max(1, titles))
+    return max(1, evaluation.samples // max(1, len(titles(asked))))
 
 
 def spread(examples: Sequence[Example], most: int) -> list[Example]:

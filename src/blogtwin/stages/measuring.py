@@ -21,6 +21,7 @@ from blogtwin.evaluation.verdict import Side
 from blogtwin.privacy.stand_ins import StandIns
 from blogtwin.progress import Progress
 from blogtwin.sources.language import detect
+from blogtwin.stages import held_out
 from blogtwin.stages.held_out import Material, Question
 
 _SOME, _FEW = 400, 40  # of the author's posts: what shows how common a word is, and what shows the language
@@ -38,15 +39,15 @@ def measure(
 
     sides: answers to the first of the questions, as many as the side has.
     """
-    held_out = [question.post for question in asked if question.post is not None]
-    together: dict[str, Sequence[str]] = {"author": held_out}
+    own = held_out.posts(asked)
+    together: dict[str, Sequence[str]] = {"author": own}
     repetition = diversity(together | {str(side): answers for side, answers in sides.items()})
     found: dict[Side, Measures] = {}
     with progress.task("Measuring", len(sides), "sides") as task:
         for side, answers in sides.items():
             found[side] = _measured(asked[: len(answers)], answers, repetition[side], material, private, seed)
             task.advance()
-    return found, repetition["author"] if held_out else None
+    return found, repetition["author"] if own else None
 
 
 def _measured(

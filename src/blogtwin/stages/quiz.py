@@ -126,7 +126,7 @@ def prepare(
 def _titles(settings: Settings, workspace: Workspace) -> list[held_out.Question]:
     """The held-out titles that an evaluation asks. Raises NothingUsable when there is none."""
     questions = held_out.questions(training_examples.read(workspace.validation), settings.evaluation)
-    titles = [question for question in questions if question.post is not None]
+    titles = held_out.titles(questions)
     if not titles:
         raise NothingUsable(
             f"{workspace.validation} holds no post with its title: there is nothing of the author's to lay beside answers",

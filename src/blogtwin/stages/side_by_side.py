@@ -19,6 +19,7 @@ from blogtwin.config import EvaluationSettings, Settings
 from blogtwin.evaluation.verdict import Side
 from blogtwin.progress import Progress
 from blogtwin.records import Sampling
+from blogtwin.stages import held_out
 from blogtwin.stages.answers import Answers
 from blogtwin.stages.few_shot import Shown
 from blogtwin.stages.held_out import Question
@@ -139,7 +140,7 @@ def _rounds(
 ) -> list[tuple[list[str], Sampling]]:
     """What is asked, and with which seed: everything once, then the titles again."""
     everything = [question.prompt for question in asked]
-    titles = [question.prompt for question in asked if question.post is not None]
+    titles = [question.prompt for question in held_out.titles(asked)]
     return [
         (titles if number else everything, served.sampling(replace(evaluation, seed=evaluation.seed + number)))
         for number in range(a_title)
@@ -154,5 +155,5 @@ def _said(rounds: Sequence[list[str]], asked: Sequence[Question]) -> Said:
     """rounds: the answers of each; titles are asked first, so that they are the first answers of every round."""
     if not rounds:
         return Said([], [])
-    titles = sum(question.post is not None for question in asked)
+    titles = len(held_out.titles(asked))
     return Said(rounds[0], ["\n\n".join(answers) for answers in zip(*(said[:titles] for said in rounds), strict=True)])
